@@ -1,0 +1,182 @@
+"""Settings, and the only place that picks backends by them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from onward.core.types import Limits
+from onward.errors import OnwardError
+from onward.ports import OnConflict
+
+PREFIX: Final = "ONWARD_"
+MIB: Final = 1 << 20
+DAY: Final = 86_400.0
+
+
+class SettingsError(OnwardError):
+    """A setting that cannot be used; the sentence names it and says what is allowed."""
+
+    code = "bad-setting"
+    title = "A setting cannot be used"
+
+
+def _doc(text: str, **bounds: Any) -> Meta:
+    return Meta(description=text, **bounds)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything an operator can set, each with its default; see ``docs/reference/settings.md``.
+
+    A flag wins over the environment, the environment over ``.env``. Sizes are bytes (``64MiB``
+    is understood), durations are seconds.
+    """
+
+    data: Annotated[Path, _doc("Directory that holds uploads, published files and the journal.")] = Path("var")
+    host: Annotated[str, _doc("Address that `onward serve` listens on.")] = "127.0.0.1"
+    port: Annotated[int, _doc("Port that `onward serve` listens on; 0 picks a free one.", ge=0, le=65535)] = 8000
+    workers: Annotated[int, _doc("Server processes on that port.", ge=1, le=64)] = 1
+    worker: Annotated[bool, _doc("Run one worker process beside the server; turn off to run `onward worker` apart.")] = True
+    merges: Annotated[int, _doc("Uploads that one worker process verifies at the same time.", ge=1, le=64)] = 2
+    log_level: Annotated[str, _doc("One of debug, info, warning, error.", pattern="^(debug|info|warning|error)$")] = "info"
+    token: Annotated[str, _doc("Bearer token of the operator routes (all uploads, all events). Empty: they are open, and only loopback is served.")] = ""
+    open: Annotated[bool, _doc("Serve beyond loopback without a token.")] = False
+    public_url: Annotated[str, _doc("Scheme and host that clients see, for `Location`; empty: what the request says.", pattern="^(https?://[^/?#]+)?$")] = ""
+    trusted_proxies: Annotated[tuple[str, ...], _doc("Addresses or networks whose `X-Forwarded-*` is believed, separated by commas.")] = ()
+    upload_path: Annotated[str, _doc("Path of the chunk API.", pattern="^(/[a-z0-9_-]+)+$")] = "/upload"
+    files_path: Annotated[str, _doc("Path of published files.", pattern="^(/[a-z0-9_-]+)+$")] = "/files"
+    uploads_path: Annotated[str, _doc("Path of the status of uploads.", pattern="^(/[a-z0-9_-]+)+$")] = "/uploads"
+    events_path: Annotated[str, _doc("Path of the event stream over all uploads.", pattern="^(/[a-z0-9_-]+)+$")] = "/events"
+    cors_origins: Annotated[tuple[str, ...], _doc("Origins that browsers may upload from, exact, separated by commas; `*` for any.")] = ("*",)
+    cors_credentials: Annotated[bool, _doc("Let browsers send cookies; needs exact origins.")] = False
+    durability: Annotated[str, _doc("When bytes must survive a power cut: `ack` (when acknowledged), `complete` (when sealed) or `none`.", pattern="^(ack|complete|none)$")] = "ack"
+    segment: Annotated[int, _doc("Bytes of a long body that are recorded at a time; a crash costs at most one.", ge=MIB // 4, le=1 << 30)] = 16 * MIB
+    max_size: Annotated[int, _doc("Largest file.", ge=1, le=2**62)] = 1 << 40
+    max_chunk: Annotated[int, _doc("Largest chunk.", ge=1, le=1 << 34)] = 64 * MIB
+    max_chunks: Annotated[int, _doc("Most chunks of one file.", ge=1, le=1_000_000)] = 10_000
+    min_free: Annotated[int, _doc("Disk space that stays free; an upload that would take it gets 507.", ge=0)] = 256 * MIB
+    expire_after: Annotated[float, _doc("Seconds without a byte after which an unfinished upload is removed.", ge=1)] = 7 * DAY
+    forget_after: Annotated[float, _doc("Seconds that a failed, cancelled or expired upload is still answered for.", ge=1)] = 7 * DAY
+    sweep_every: Annotated[float, _doc("Seconds between two sweeps for expired uploads and lost work.", ge=0.1)] = 30.0
+    body_idle: Annotated[float, _doc("Seconds without a byte of a body after which the request is ended with 408.", ge=0.1)] = 30.0
+    header_timeout: Annotated[float, _doc("Seconds in which the headers of a request must have come.", ge=0.1)] = 30.0
+    max_header: Annotated[int, _doc("Most header bytes of a request; more gets 431.", ge=1024, le=MIB)] = 64 * 1024
+    drain: Annotated[float, _doc("Seconds that running requests get to save what they have when the server stops.", ge=0.1)] = 10.0
+    lock_wait: Annotated[float, _doc("Seconds that a request waits for the place it writes to.", ge=0)] = 15.0
+    on_conflict: Annotated[OnConflict, _doc("When a final name is taken: `refuse`, `rename` or `replace`.")] = OnConflict.REFUSE
+    name_template: Annotated[str, _doc("Final name of uploads without a client's name, of `{id}`, `{filename}`, `{owner}`.")] = "{id}/{filename}"
+    delete_finished: Annotated[str, _doc("Whether `DELETE` may remove a published file: `refuse` or `allow`.", pattern="^(refuse|allow)$")] = "refuse"
+    queue_url: Annotated[str, _doc("Redis queue for the worker, as `redis://…`; empty: a queue in the data directory.", pattern="^((redis|rediss|unix)://.+)?$")] = ""
+    queue_insecure: Annotated[bool, _doc("Accept a Redis without password on another host.")] = False
+    hooks: Annotated[str, _doc("Your hooks, as `package.module:Class`; see the how-to.")] = ""
+
+    @property
+    def limits(self) -> Limits:
+        """The most that an upload may be."""
+        return Limits(max_size=self.max_size, max_chunk=self.max_chunk, max_chunks=self.max_chunks)
+
+
+def load(
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    dotenv: Path | None = Path(".env"),
+) -> Settings:
+    """Read settings: flags (``None`` values do not count) over ``ONWARD_*`` over ``.env``.
+
+    Raises ``SettingsError`` for an unknown ``ONWARD_*`` name or a value that is not allowed.
+    """
+    texts: dict[str, Any] = {}
+    if dotenv is not None and dotenv.is_file():
+        texts |= _named(_read_dotenv(dotenv))
+    texts |= _named(os.environ if environ is None else environ)
+    texts |= {name: value for name, value in (flags or {}).items() if value is not None}
+    return _convert(texts)
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The ``ONWARD_*`` variables that make a child process load these settings."""
+    plain = msgspec.to_builtins(settings, builtin_types=(Path,))
+    return {PREFIX + name.upper(): _as_text(value) for name, value in plain.items()}
+
+
+def _named(environ: Mapping[str, str]) -> dict[str, str]:
+    known = {PREFIX + f.upper(): f for f in Settings.__struct_fields__}
+    found: dict[str, str] = {}
+    for variable, value in environ.items():
+        if not variable.startswith(PREFIX):
+            continue
+        if variable not in known:
+            raise SettingsError(f"{variable} is not a setting; see the reference of settings", field=variable)
+        found[known[variable]] = value
+    return found
+
+
+def _read_dotenv(path: Path) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for number, raw in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        line = raw.strip()
+        if not line or line.startswith("#"):
+            continue
+        name, equals, value = line.removeprefix("export ").partition("=")
+        if not equals:
+            raise SettingsError(f".env line {number} is not NAME=value", field=line)
+        value = value.strip()
+        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
+            value = value[1:-1]
+        found[name.strip()] = value
+    return found
+
+
+_UNITS: Final = {"": 1, "b": 1, "k": 1 << 10, "kib": 1 << 10, "m": MIB, "mib": MIB, "g": 1 << 30, "gib": 1 << 30, "t": 1 << 40, "tib": 1 << 40}
+
+
+def parse_size(text: str) -> int:
+    """The bytes that ``64MiB``, ``1g`` or ``4096`` stand for. Raises ``ValueError``."""
+    digits = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ")
+    unit = text[len(digits) :].strip().lower()
+    if not digits.isascii() or not digits.isdigit() or unit not in _UNITS:
+        raise ValueError(f"{text!r} is not a size")
+    return int(digits) * _UNITS[unit]
+
+
+def _convert(texts: Mapping[str, Any]) -> Settings:
+    hints = get_type_hints(Settings, include_extras=False)
+    values: dict[str, Any] = {}
+    for name, value in texts.items():
+        values[name] = _from_text(name, value, hints[name]) if isinstance(value, str) else value
+    try:
+        return msgspec.convert(values, Settings, strict=False, dec_hook=_decode_path)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"a setting is not allowed: {error}") from None
+
+
+def _from_text(name: str, text: str, kind: Any) -> Any:
+    if get_origin(kind) is tuple and get_args(kind)[0] is str:
+        return [piece.strip() for piece in text.split(",") if piece.strip()]
+    if kind is bool and text == "":
+        return False
+    if kind is int:
+        try:
+            return parse_size(text)
+        except ValueError:
+            raise SettingsError(f"{name} must be a whole number, not {text!r}", field=name) from None
+    return text
+
+
+def _decode_path(kind: type, value: Any) -> Any:
+    if kind is Path:
+        return Path(value)
+    raise NotImplementedError(kind)
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return ",".join(str(piece) for piece in value)
+    return str(value)

@@ -1,0 +1,1 @@
+"""What an upload is: values, events and decisions, without I/O, HTTP or a clock."""

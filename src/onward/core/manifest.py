@@ -1,0 +1,90 @@
+"""The immutable description that is published with a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from onward.core.types import UploadId
+from onward.core.upload import Upload
+from onward.errors import OnwardError
+
+FORMAT = "onward-manifest/1"
+
+
+class ManifestInvalid(OnwardError):
+    """A manifest that cannot be read, or that contradicts itself."""
+
+    code = "manifest-invalid"
+    title = "The manifest cannot be used"
+
+
+class Piece(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of bytes with its digest, in order of ``start``."""
+
+    start: int
+    size: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A published file, so that anybody can prove it again: with ``onward verify``, or with ``sha256sum``."""
+
+    format: str = FORMAT
+    id: UploadId
+    name: str | None
+    owner: str | None = None
+    length: int
+    sha256: str
+    parts: tuple[Piece, ...]
+    metadata: Mapping[str, str] = {}
+    created_at: float
+    published_at: float
+
+
+_decoder = msgspec.json.Decoder(Manifest)
+
+
+def build(upload: Upload, sha256: bytes, published_at: float) -> Manifest:
+    """The manifest of a sealed upload whose whole has that digest."""
+    pieces: list[Piece] = []
+    at = 0
+    for part in upload.parts():
+        pieces.append(Piece(start=at, size=part.size, sha256=part.digest.value.hex()))
+        at += part.size
+    name = upload.spec.name
+    return Manifest(
+        id=upload.id,
+        name=name.name if name else upload.spec.metadata.get("filename"),
+        owner=upload.spec.owner,
+        length=at,
+        sha256=sha256.hex(),
+        parts=tuple(pieces),
+        metadata=upload.spec.metadata,
+        created_at=upload.created_at,
+        published_at=published_at,
+    )
+
+
+def encode(manifest: Manifest) -> bytes:
+    """The published form: one line of JSON, with a line end."""
+    return msgspec.json.encode(manifest) + b"\n"
+
+
+def decode(data: bytes) -> Manifest:
+    """Read and check a published manifest. Raises ``ManifestInvalid``."""
+    try:
+        manifest = _decoder.decode(data)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ManifestInvalid(f"the manifest cannot be read: {error}") from None
+    if manifest.format != FORMAT:
+        raise ManifestInvalid(f"this manifest has the format {manifest.format!r}, not {FORMAT!r}")
+    at = 0
+    for piece in manifest.parts:
+        if piece.start != at or piece.size < 0:
+            raise ManifestInvalid(f"the parts do not join at byte {at}")
+        at += piece.size
+    if at != manifest.length:
+        raise ManifestInvalid(f"the parts have {at} bytes, the file {manifest.length}")
+    return manifest

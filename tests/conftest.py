@@ -42,7 +42,10 @@ _ALSO_WATCHED: Final = (
 )
 
 # One read-only connection answers point reads on the loop: a hop to a thread costs ten times the read.
-_POINT_READS: Final = ("onward/journal/sqlite_reads.py",)
+_QUERIES: Final = "onward/journal/sqlite/queries.py"
+_POINT_READS: Final = frozenset(
+    {"key_holder", "name_holder", "event_rows", "summary", "last_seq", "promised", "work", "cursor"}
+)
 
 
 @pytest.fixture(scope="session")
@@ -66,16 +69,8 @@ def loop_guard() -> BlockBuster:
     )
     for key, function in guard.functions.items():
         if key.startswith("sqlite3."):
-            for path in _POINT_READS:
-                function.can_block_in(path, _AnyFunction())
+            function.can_block_in(_QUERIES, _POINT_READS)
     return guard
-
-
-class _AnyFunction(frozenset[str]):
-    """Every function of the file that it stands beside."""
-
-    def __contains__(self, name: object) -> bool:
-        return True
 
 
 @pytest.fixture(autouse=True)

@@ -19,11 +19,11 @@ pytestmark = pytest.mark.anyio
 _PACKAGE = Path(onward.__file__).parent
 
 
-def _as_if_in(path: str, statement: str) -> Callable[..., Any]:
-    """A function that runs ``statement`` and whose frame says that it stands in ``onward/<path>``."""
+def _as_if_in(path: str, statement: str, *, name: str = "call") -> Callable[..., Any]:
+    """The function ``name`` that runs ``statement``, and whose frame says that it stands in ``onward/<path>``."""
     scope: dict[str, Any] = {"os": os, "fcntl": fcntl}
-    exec(compile(f"def call(it):\n    return {statement}", str(_PACKAGE / path), "exec"), scope)
-    found: Callable[..., Any] = scope["call"]
+    exec(compile(f"def {name}(it):\n    return {statement}", str(_PACKAGE / path), "exec"), scope)
+    found: Callable[..., Any] = scope[name]
     return found
 
 
@@ -49,13 +49,13 @@ async def test_a_lock_that_does_not_wait_may_be_tried_on_the_loop(tmp_path: Path
         assert _as_if_in("locks/probe.py", "fcntl.flock(it, fcntl.LOCK_EX | fcntl.LOCK_NB)")(file.fileno()) is None
 
 
-async def test_sql_on_the_loop_is_for_the_point_reads_alone() -> None:
-    connection = sqlite3.connect(":memory:")
+async def test_sql_on_the_loop_is_for_the_point_reads_alone(tmp_path: Path) -> None:
+    reader = sqlite3.connect(tmp_path / "any.db")
+    queries = "journal/sqlite/queries.py"
     with pytest.raises(BlockingError):
-        _as_if_in("broker/probe.py", "it.execute('select 1')")(connection)
-    rows = _as_if_in("journal/sqlite_reads.py", "it.execute('select 1')")(connection)
-    assert rows.fetchone() == (1,)
-    connection.close()
+        _as_if_in(queries, "it.execute('select 1').fetchall()", name="page")(reader)
+    assert _as_if_in(queries, "it.execute('select 1').fetchall()", name="summary")(reader) == [(1,)]
+    reader.close()
 
 
 def test_without_a_loop_nothing_is_watched(tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+# One list of commands. `make setup` makes .venv; each target sets up what it needs first.
+.DEFAULT_GOAL := help
+.PHONY: help setup serve worker test test-tools test-deep lint bench docs lock clean
+
+BIN := .venv/bin
+STAMP := .venv/.set-up
+ARGS ?=
+export HYPOTHESIS_PROFILE ?= ci
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make .venv with Onward and its tools in it
+
+$(STAMP): pyproject.toml uv.lock .ci/setup
+	@.ci/setup
+	@touch $@
+
+test-tools:
+	@.ci/setup tests
+
+serve: setup ## Run the server: data in ./var, http://127.0.0.1:8000; options by ARGS="--port 9000"
+	@exec $(BIN)/onward serve $(ARGS)
+
+worker: setup ## Run a worker apart from the server
+	@exec $(BIN)/onward worker $(ARGS)
+
+test: ## Set up, lint and run all tests that a change must pass
+	@rm -f .ci/times
+	@.ci/stage "set-up" 4 $(MAKE) --no-print-directory setup test-tools
+	@.ci/stage "lint and types" 1 $(MAKE) --no-print-directory lint
+	@.ci/stage "python" 5 $(BIN)/pytest $(PYTHON_TESTS)
+	@.ci/stage "protocols and clients" 5 $(BIN)/pytest $(PROTOCOL_TESTS)
+
+test-deep: setup test-tools ## The long runs: thousands of histories, hundreds of power cuts (hours)
+	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest --timeout 7200 -m "deep or not deep"
+
+lint: setup ## Ruff, its formatter, mypy --strict
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: setup ## Measure on this machine; prints the tables of the README
+	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: setup ## Write again the pages that are made from the code
+	$(BIN)/python docs/generate.py
+
+lock: setup ## Choose versions anew
+	$(BIN)/uv lock --upgrade
+
+clean: ## Remove what the targets above made, never ./var
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .ci/times
+	find src tests docs -name __pycache__ -type d -prune -exec rm -rf {} +

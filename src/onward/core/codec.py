@@ -23,6 +23,7 @@ def decode(data: bytes) -> AnyEvent:
     Whatever is not an event of this version comes back as ``Unknown`` with its bytes.
     """
     try:
-        return _decoder.decode(data)
+        event: AnyEvent = _decoder.decode(data)
     except (msgspec.DecodeError, RecursionError):
         return Unknown(raw=bytes(data))
+    return event

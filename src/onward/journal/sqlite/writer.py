@@ -1,0 +1,207 @@
+"""The one thread of this process that writes, and the commits it groups."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, Generic, TypeVar
+
+from onward.errors import StorageFault
+from onward.journal.sqlite.faults import code_of, fault_of, is_busy
+from onward.journal.sqlite.schema import WAL_LIMIT
+
+T = TypeVar("T")
+
+Change = Callable[[sqlite3.Connection], T]
+"""Something to be written; it runs in the writer thread, inside a transaction."""
+
+GROUP: Final = 512
+"""The most changes that one commit carries."""
+
+BUSY_ATTEMPTS: Final = 6
+"""How many times the busy timeout other processes may keep the file to themselves."""
+
+
+class _Job(Generic[T]):
+    """A change, and the caller who waits for it."""
+
+    __slots__ = ("change", "error", "future", "loop", "result", "sync")
+
+    def __init__(self, change: Change[T], *, sync: bool) -> None:
+        self.change = change
+        self.sync = sync
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[T] = self.loop.create_future()
+        self.result: T | None = None
+        self.error: BaseException | None = None
+
+
+class Writer:
+    """Takes changes from any event loop and commits those that wait together.
+
+    Each change is all or nothing by itself. A change whose caller was cancelled may still be
+    committed. ``commits`` counts transactions.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, *, full_sync: bool) -> None:
+        self.commits = 0
+        self._db = connection
+        self._path = path
+        self._wal = path.with_name(path.name + "-wal")
+        self._full_sync = full_sync
+        self._is_full: bool | None = None
+        self._suspect = False
+        self._closed = False
+        self._gate = threading.Lock()
+        self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="onward-journal", daemon=True)
+        self._thread.start()
+
+    async def write(self, change: Change[T], *, sync: bool) -> T:
+        """Have a change committed; with ``sync``, durable on return. Raises what the change raises."""
+        job = _Job(change, sync=sync)
+        # A job behind the end mark would wait for ever.
+        with self._gate:
+            if self._closed:
+                raise StorageFault("The journal is closed")
+            self._jobs.put(job)
+        return await job.future
+
+    def close(self) -> None:
+        """Commit what waits, fold the write-ahead log into the file and end; blocks until then."""
+        with self._gate:
+            if not self._closed:
+                self._closed = True
+                self._jobs.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        ended = False
+        while not ended:
+            waiting = [self._jobs.get()]
+            while len(waiting) < GROUP:
+                try:
+                    waiting.append(self._jobs.get_nowait())
+                except queue.Empty:
+                    break
+            group = [job for job in waiting if job is not None]
+            ended = len(group) < len(waiting)
+            if group:
+                self._commit(group)
+                _deliver(group)
+        # Another process may still read; then whoever is last does this, or the next to open.
+        with suppress(sqlite3.Error):
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self._db.close()
+
+    def _commit(self, group: list[_Job[Any]]) -> None:
+        """Carry out a group; afterwards each job holds its result or its error."""
+        try:
+            self._make_sound()
+            self._set_synchronous(full=self._full_sync and any(job.sync for job in group))
+            self._begin()
+            for job in group:
+                self._attempt(job)
+            self._db.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the callers are told and the thread lives on
+            self._fail(group, error)
+            return
+        self.commits += 1
+        # The commit stands whatever comes of this.
+        with suppress(OSError, sqlite3.Error):
+            self._trim()
+
+    def _fail(self, group: list[_Job[Any]], error: Exception) -> None:
+        if isinstance(error, sqlite3.Error) and code_of(error) == sqlite3.SQLITE_IOERR:
+            self._suspect = True
+        if self._db.in_transaction:
+            try:
+                self._db.execute("ROLLBACK")
+            except sqlite3.Error:
+                self._suspect = True
+        for job in group:
+            job.error = self._told(error)
+
+    def _attempt(self, job: _Job[Any]) -> None:
+        self._db.execute("SAVEPOINT job")
+        try:
+            job.result = job.change(self._db)
+        except sqlite3.OperationalError:
+            # A full or broken disk: SQLite may have rolled back all of the transaction.
+            raise
+        except Exception as error:  # noqa: BLE001 - it is this caller's alone, the others go on
+            self._db.execute("ROLLBACK TO job")
+            job.error = self._told(error)
+        self._db.execute("RELEASE job")
+
+    def _told(self, error: Exception) -> Exception:
+        if not isinstance(error, sqlite3.Error):
+            return error
+        fault = fault_of(error, self._path)
+        fault.__cause__ = error
+        return fault
+
+    def _begin(self) -> None:
+        for attempt in range(1, BUSY_ATTEMPTS + 1):
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if not is_busy(error) or attempt == BUSY_ATTEMPTS:
+                    raise
+            else:
+                return
+
+    def _set_synchronous(self, *, full: bool) -> None:
+        # Inside a transaction this pragma does nothing.
+        if full is not self._is_full:
+            self._db.execute("PRAGMA synchronous = FULL" if full else "PRAGMA synchronous = NORMAL")
+            self._is_full = full
+
+    def _make_sound(self) -> None:
+        """After an I/O error, leave the write-ahead log behind before anything is added to it.
+
+        A sync that failed may have lost frames that were written before and that a later sync
+        would not write again; what is committed after them could not be recovered.
+        """
+        if not self._suspect:
+            return
+        self._set_synchronous(full=True)
+        if not self._checkpoint():
+            raise sqlite3.OperationalError("a reader keeps the write-ahead log in use")
+        self._suspect = False
+
+    def _checkpoint(self) -> bool:
+        """Move the whole write-ahead log into the file and cut it; False if a reader is in the way."""
+        rows = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return bool(rows) and rows[0][0] == 0
+
+    def _trim(self) -> None:
+        """Cut the log if readers that overlap each other have kept it from starting anew."""
+        if self.commits % 64 or not self._wal.exists() or os.stat(self._wal).st_size <= WAL_LIMIT:
+            return
+        self._checkpoint()
+
+
+def _deliver(group: list[_Job[Any]]) -> None:
+    """Wake the callers, once for each event loop."""
+    for loop in {job.loop for job in group}:
+        jobs = [job for job in group if job.loop is loop]
+        # A closed loop has no caller that could be told.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(_resolve, jobs)
+
+
+def _resolve(jobs: list[_Job[Any]]) -> None:
+    for job in jobs:
+        if job.future.done():  # cancelled
+            continue
+        if job.error is not None:
+            job.future.set_exception(job.error)
+        else:
+            job.future.set_result(job.result)

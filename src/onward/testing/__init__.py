@@ -1,0 +1,1 @@
+"""What a backend's author tests with: conformance suites and a file system that loses power."""

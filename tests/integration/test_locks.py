@@ -1,0 +1,430 @@
+"""Locks within a process and among processes: the common suite, then what only real processes show."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final, Self
+
+import anyio
+import anyio.abc
+import pytest
+from anyio.streams.buffered import BufferedByteReceiveStream
+from blockbuster import BlockBuster
+
+from onward.errors import Draining, Locked, ServerFault
+from onward.locks.file import FileLocks
+from onward.locks.file.bell import parse
+from onward.locks.memory import MemoryLocks
+from onward.ports import FINISH, WHOLE, Locks, Span
+from onward.testing.conformance_locks import (
+    ACROSS,
+    FIRST,
+    ID,
+    LONG,
+    SECOND,
+    Holder,
+    LocksConformance,
+    is_free,
+    waiting,
+)
+from onward.testing.locks_removed import NoLocks
+
+pytestmark = pytest.mark.anyio
+
+CHILD: Final = Path(__file__).with_name("locks_child.py")
+PROCESSES: Final = 4
+
+
+@pytest.fixture(scope="session")
+def loop_guard(loop_guard: BlockBuster) -> BlockBuster:
+    """The lock files and sockets are metadata of a local disk: they may be touched on the loop."""
+    for function in loop_guard.functions.values():
+        function.can_block_in("onward/locks/file/spanfile.py", {"lock", "forget"})
+        function.can_block_in("onward/locks/file/bell.py", {"listen", "ring", "close"})
+    return loop_guard
+
+
+class TestMemoryLocks(LocksConformance):
+    def make(self, directory: Path) -> Locks:
+        return MemoryLocks()
+
+
+class TestFileLocks(LocksConformance):
+    def make(self, directory: Path) -> Locks:
+        return FileLocks(directory)
+
+
+class Child:
+    """A process that holds a span; see ``locks_child.py`` for what it says and understands."""
+
+    def __init__(self, process: anyio.abc.Process) -> None:
+        assert process.stdout is not None
+        self._process = process
+        self._said = BufferedByteReceiveStream(process.stdout)
+
+    async def says(self, word: str) -> None:
+        with anyio.fail_after(LONG):
+            assert await self._said.receive_until(b"\n", 100) == word.encode()
+
+    async def leave(self) -> None:
+        assert self._process.stdin is not None
+        await self._process.stdin.send(b"leave\n")
+        await self.says("left")
+
+    def send(self, which: signal.Signals) -> None:
+        self._process.send_signal(which)
+
+    async def ends(self) -> int:
+        with anyio.fail_after(LONG):
+            return await self._process.wait()
+
+    @classmethod
+    @asynccontextmanager
+    async def run(cls, *arguments: object) -> AsyncIterator[Self]:
+        command = [sys.executable, str(CHILD), *map(str, arguments)]
+        process = await anyio.open_process(command, stderr=None)
+        try:
+            yield cls(process)
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.aclose()
+
+
+async def all_end_well(*arguments: object) -> None:
+    """Run the same child several times at once; each must end with 0."""
+
+    async def one() -> None:
+        async with Child.run(*arguments) as child:
+            codes.append(await child.ends())
+
+    codes: list[int] = []
+    async with anyio.create_task_group() as group:
+        for _ in range(PROCESSES):
+            group.start_soon(one)
+    assert codes == [0] * PROCESSES
+
+
+@pytest.fixture
+async def locks(tmp_path: Path) -> AsyncIterator[FileLocks]:
+    made = FileLocks(tmp_path / "locks")
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def others(tmp_path: Path) -> AsyncIterator[FileLocks]:
+    """Locks that share nothing with ``locks`` but the directory, as another process would."""
+    made = FileLocks(tmp_path / "locks")
+    yield made
+    await made.close()
+
+
+def lock_file(directory: Path) -> Path:
+    return directory / "locks" / ID[:2] / ID
+
+
+# -- several processes ----------------------------------------------------------------------------
+
+
+async def test_no_update_is_lost_among_processes(tmp_path: Path) -> None:
+    counter = tmp_path / "counter"
+    counter.write_text("0")
+    await all_end_well("count", tmp_path / "locks", 200, counter)
+    assert counter.read_text() == str(PROCESSES * 200)
+
+
+async def test_processes_hold_disjoint_spans_side_by_side(tmp_path: Path, locks: FileLocks) -> None:
+    async with (
+        Child.run("hold", tmp_path / "locks", *FIRST) as one,
+        Child.run("hold", tmp_path / "locks", *SECOND) as two,
+    ):
+        await one.says("held")
+        await two.says("held")
+        assert await is_free(locks, ID, (200, 300))
+        assert await is_free(locks, ID, FINISH)
+        for taken in (FIRST, SECOND, ACROSS, WHOLE):
+            assert not await is_free(locks, ID, taken)
+        await one.leave()
+        assert await is_free(locks, ID, FIRST)
+        assert not await is_free(locks, ID, ACROSS)
+        await two.leave()
+        assert await is_free(locks, ID, WHOLE)
+
+
+async def test_a_newcomer_gets_the_span_of_another_process(tmp_path: Path, locks: FileLocks) -> None:
+    async with Child.run("hold", tmp_path / "locks", *FIRST) as holder:
+        await holder.says("held")
+        async with locks.hold(ID, WHOLE, timeout=LONG, revoke=True):
+            await holder.says("revoked")
+            await holder.says("left")
+
+
+async def test_a_process_is_not_asked_for_what_does_not_overlap(tmp_path: Path, locks: FileLocks) -> None:
+    async with (
+        Child.run("hold", tmp_path / "locks", *FIRST) as spared,
+        Child.run("hold", tmp_path / "locks", *SECOND) as asked,
+    ):
+        await spared.says("held")
+        await asked.says("held")
+        async with locks.hold(ID, SECOND, timeout=LONG, revoke=True):
+            await asked.says("revoked")
+        await spared.leave()  # it says nothing else first
+
+
+async def test_a_process_that_died_holds_nothing(tmp_path: Path, locks: FileLocks) -> None:
+    async with Child.run("hold", tmp_path / "locks", *WHOLE) as holder:
+        await holder.says("held")
+        assert not await is_free(locks, ID, FIRST)
+        holder.send(signal.SIGKILL)
+        assert await holder.ends() == -signal.SIGKILL
+        async with locks.hold(ID, FIRST, timeout=LONG, revoke=True):
+            pass
+
+
+async def test_a_stopped_process_keeps_what_it_holds(tmp_path: Path, locks: FileLocks) -> None:
+    async with Child.run("hold", tmp_path / "locks", *FIRST) as holder:
+        await holder.says("held")
+        holder.send(signal.SIGSTOP)
+        with pytest.raises(Locked):
+            async with locks.hold(ID, FIRST, timeout=0.5, revoke=True):
+                pytest.fail("held twice")
+        holder.send(signal.SIGCONT)
+        await holder.says("revoked")
+        async with locks.hold(ID, FIRST, timeout=LONG):
+            pass
+
+
+async def test_forgetting_never_lets_two_processes_in(tmp_path: Path) -> None:
+    await all_end_well("storm", tmp_path / "locks", 300, tmp_path / "inside")
+
+
+# -- the file -------------------------------------------------------------------------------------
+
+
+async def test_a_lock_on_a_forgotten_file_does_not_count(tmp_path: Path, locks: FileLocks, others: FileLocks) -> None:
+    async with anyio.create_task_group() as group:
+        async with locks.hold(ID, FIRST, timeout=0):
+            waiter = await waiting(group, Holder(others, ID, FIRST))  # has the file open that is to go
+            old = lock_file(tmp_path).stat().st_ino
+        await locks.forget(ID)
+        assert not lock_file(tmp_path).exists()
+        await waiter.held.wait()
+        assert lock_file(tmp_path).exists()
+        assert not await is_free(locks, ID, FIRST), f"inode {old} is locked, and nobody will look at it"
+        await waiter.has_left()
+
+
+async def test_a_file_is_kept_while_another_process_holds_some_of_it(
+    tmp_path: Path, locks: FileLocks, others: FileLocks
+) -> None:
+    for span in (FIRST, FINISH):
+        async with locks.hold(ID, span, timeout=0):
+            await others.forget(ID)
+            assert lock_file(tmp_path).exists()
+            assert not await is_free(others, ID, span)
+    await others.forget(ID)
+    assert not lock_file(tmp_path).exists()
+
+
+async def test_only_this_user_can_reach_the_locks(tmp_path: Path, locks: FileLocks) -> None:
+    async with locks.hold(ID, FIRST, timeout=0):
+        made = [tmp_path / "locks", *(tmp_path / "locks").rglob("*")]
+        assert len(made) == 5
+        assert [path for path in made if path.stat().st_mode & 0o077 and not path.is_socket()] == []
+
+
+async def test_a_link_in_place_of_the_file_is_not_followed(tmp_path: Path, locks: FileLocks) -> None:
+    lock_file(tmp_path).parent.mkdir(parents=True)
+    lock_file(tmp_path).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ServerFault):
+        async with locks.hold(ID, FIRST, timeout=0):
+            pytest.fail("held a link")
+    assert not (tmp_path / "elsewhere").exists()
+    assert locks.busy == 0
+
+
+async def test_what_is_not_an_id_never_becomes_a_path(locks: FileLocks) -> None:
+    bad = type(ID)("../../../../../../../tmp/escaped")
+    with pytest.raises(ValueError, match="id"):
+        async with locks.hold(bad, FIRST, timeout=0):
+            pytest.fail("held a path")
+    with pytest.raises(ValueError, match="id"):
+        await locks.forget(bad)
+
+
+# -- asking back ----------------------------------------------------------------------------------
+
+
+async def test_the_socket_is_there_from_the_first_hold_until_the_close(tmp_path: Path) -> None:
+    run = tmp_path / "locks" / "run"
+    locks = FileLocks(tmp_path / "locks")
+    assert not run.exists()
+    async with locks.hold(ID, FIRST, timeout=0):
+        assert [path.name.split("-")[0] for path in run.iterdir()] == [str(os.getpid())]
+    await locks.close()
+    assert list(run.iterdir()) == []
+
+
+async def test_sockets_of_dead_processes_are_removed(tmp_path: Path, locks: FileLocks, others: FileLocks) -> None:
+    async with Child.run("hold", tmp_path / "locks", *FIRST) as dead:
+        await dead.says("held")
+        dead.send(signal.SIGKILL)
+        await dead.ends()
+    async with locks.hold(ID, FIRST, timeout=0):
+        assert len(list((tmp_path / "locks" / "run").iterdir())) == 2
+        with pytest.raises(Locked):
+            async with others.hold(ID, FIRST, timeout=0, revoke=True):
+                pytest.fail("held twice")
+        assert len(list((tmp_path / "locks" / "run").iterdir())) == 2  # two that live
+    async with locks.hold(ID, FIRST, timeout=0) as lease:
+        with pytest.raises(Locked):
+            async with others.hold(ID, FIRST, timeout=0, revoke=True):
+                pytest.fail("held twice")
+        await lease.revoked.wait()
+
+
+async def test_a_directory_with_a_long_name_will_do(tmp_path: Path) -> None:
+    deep = tmp_path.joinpath(*["a-directory-with-quite-a-long-name"] * 5)
+    one, two = FileLocks(deep), FileLocks(deep)
+    async with one.hold(ID, FIRST, timeout=0) as lease:
+        with pytest.raises(Locked):
+            async with two.hold(ID, FIRST, timeout=0, revoke=True):
+                pytest.fail("held twice")
+        await lease.revoked.wait()
+    await one.close()
+    await two.close()
+
+
+async def test_without_a_socket_there_is_still_exclusion(
+    tmp_path: Path, locks: FileLocks, others: FileLocks, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks" / "run").write_text("in the way")
+    async with locks.hold(ID, FIRST, timeout=0), locks.hold(ID, SECOND, timeout=0):
+        with pytest.raises(Locked):
+            async with others.hold(ID, FIRST, timeout=0, revoke=True):
+                pytest.fail("held twice")
+    assert len([r for r in caplog.records if "cannot be asked back" in r.message]) == 2
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"",
+        b"\x00" * 200,
+        b"%s 0" % ID.encode(),
+        b"%s 0 0" % ID.encode(),
+        b"%s 5 4" % ID.encode(),
+        b"%s -1 4" % ID.encode(),
+        b"%s 00 4" % ID.encode(),
+        b"%s 0 4\n" % ID.encode(),
+        b"%s 0 %d" % (ID.encode(), 2**62 + 2),
+        b"../../etc/passwd 0 4",
+        "٣".encode() * 30 + b" 0 4",
+    ],
+)
+def test_what_is_not_a_message_is_ignored(message: bytes) -> None:
+    assert parse(message) is None
+
+
+def test_a_message_names_an_upload_and_a_span() -> None:
+    assert parse(b"%s %d %d" % (ID.encode(), *FINISH)) == (ID, FINISH)
+
+
+async def test_garbage_on_the_socket_harms_nobody(tmp_path: Path, locks: FileLocks, others: FileLocks) -> None:
+    async with locks.hold(ID, FIRST, timeout=0) as lease:
+        (path,) = (tmp_path / "locks" / "run").iterdir()
+        async with await anyio.create_unix_datagram_socket() as sender:
+            for garbage in (b"", b"\xff" * 4000, b"%s 0 4 and so on" % ID.encode()):
+                await sender.sendto(garbage, str(path))
+        await anyio.wait_all_tasks_blocked()
+        assert not lease.revoked.is_set()
+        with pytest.raises(Locked):
+            async with others.hold(ID, FIRST, timeout=0, revoke=True):
+                pytest.fail("held twice")
+        await lease.revoked.wait()
+
+
+# -- the end --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["memory", "file"])
+async def test_closing_asks_holders_to_leave_and_sends_waiters_away(kind: str, tmp_path: Path) -> None:
+    locks = MemoryLocks() if kind == "memory" else FileLocks(tmp_path)
+    refused = anyio.Event()
+
+    async def wait_in_vain() -> None:
+        with pytest.raises(Draining):
+            async with locks.hold(ID, FIRST, timeout=LONG):
+                pytest.fail("held after the close")
+        refused.set()
+
+    async with anyio.create_task_group() as group, locks.hold(ID, FIRST, timeout=0) as lease:
+        group.start_soon(wait_in_vain)
+        await anyio.wait_all_tasks_blocked()
+        assert locks.busy == 1
+        await locks.close()
+        assert lease.revoked.is_set()
+        await refused.wait()
+    with pytest.raises(Draining):
+        async with locks.hold(ID, FIRST, timeout=0):
+            pytest.fail("held after the close")
+    assert locks.busy == 0
+    await locks.close()
+
+
+async def test_closing_frees_what_was_held_for_other_processes(locks: FileLocks, others: FileLocks) -> None:
+    async with locks.hold(ID, FIRST, timeout=0):
+        assert not await is_free(others, ID, FIRST)
+        await locks.close()
+        assert await is_free(others, ID, FIRST)
+
+
+async def test_closing_sends_away_who_waits_for_another_process(locks: FileLocks, others: FileLocks) -> None:
+    async with others.hold(ID, FIRST, timeout=0), anyio.create_task_group() as group:
+
+        async def wait_in_vain() -> None:
+            with pytest.raises(Draining):
+                async with locks.hold(ID, FIRST, timeout=LONG):
+                    pytest.fail("held after the close")
+
+        group.start_soon(wait_in_vain)
+        await anyio.wait_all_tasks_blocked()
+        await locks.close()
+
+
+def test_locks_serve_one_event_loop_after_another(tmp_path: Path) -> None:
+    async def use(locks: FileLocks) -> None:
+        async with locks.hold(ID, FIRST, timeout=0):
+            assert not await is_free(locks, ID, FIRST)
+        await locks.close()
+
+    for _ in range(3):
+        anyio.run(use, FileLocks(tmp_path))
+
+
+async def test_nobody_is_counted_when_nobody_is_there(locks: FileLocks) -> None:
+    for _ in range(3):
+        async with locks.hold(ID, FIRST, timeout=0):
+            assert locks.busy == 1
+            assert not await is_free(locks, ID, WHOLE)
+        assert locks.busy == 0
+
+
+async def test_removed_locks_let_everybody_in() -> None:
+    locks: Locks = NoLocks()
+    async with locks.hold(ID, WHOLE, timeout=0) as lease, locks.hold(ID, WHOLE, timeout=0, revoke=True):
+        assert not lease.revoked.is_set()
+    await locks.forget(ID)
+    await locks.close()
+
+
+def test_a_span_is_two_numbers() -> None:
+    span: Span = WHOLE
+    assert span[1] <= FINISH[0]

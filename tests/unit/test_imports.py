@@ -57,8 +57,13 @@ LAW: Final = {
     "__init__": _row(set()),
 }
 
-# Files of a backend package that its other files share; apart from these no backend knows its neighbour.
-SHARED: Final[dict[str, frozenset[str]]] = {}
+# What the backends of one port have in common, in a file of its own. Apart from these none knows its neighbour,
+# and these know no backend.
+SHARED: Final = {
+    "storage": frozenset({"fs", "naming"}),  # every file operation in one place; which final names are free
+    "broker": frozenset({"delivery", "wake"}),  # what becomes of a delivered task; waking a sleeping worker
+    "locks": frozenset({"registry"}),  # who waits for what within a process
+}
 
 # Functions that may import: a backend is loaded when it is chosen, a public name when it is asked for.
 LAZY: Final = frozenset({("config", "*"), ("__init__", "__getattr__")})
@@ -95,9 +100,9 @@ class _Reader(ast.NodeVisitor):
         if node.level:
             above = self._parents[: len(self._parents) - node.level + 1]
             base = ".".join([*above, base]).rstrip(".")
-        for alias in node.names:
-            full = f"{base}.{alias.name}"
-            self._add(full if full in modules() else base, node.lineno)
+        full = [f"{base}.{alias.name}" for alias in node.names]
+        for module in dict.fromkeys(name if name in modules() else base for name in full):
+            self._add(module, node.lineno)
 
     def _add(self, module: str, line: int) -> None:
         self.found.append(Import(module, line, self._around[0] if self._around else None))

@@ -1,0 +1,218 @@
+"""Writes the pages that are made from the code: `make docs`. A test fails while they differ from it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from onward import errors
+from onward.config import PREFIX, Settings
+from onward.core.types import State
+from onward.core.upload import TRANSITIONS
+
+ROOT: Final = Path(__file__).parents[1]
+NOTE: Final = "Made from the code by `make docs`; change it there."
+_WORDS: Final = re.compile(r"\^\(([a-z|]+)\)\$")
+_UNITS: Final = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
+_FOR_COMPOSE: Final = """\
+# Settings of Onward, each with its default. `cp env.sample .env`, then change what you need:
+# `onward serve` and `docker compose` both read `.env` in the directory they are started in.
+# The reference is docs/reference/settings.md. Sizes may be written 64MiB, durations are seconds.
+
+# -- for docker compose alone --
+# Where the server is reached; `0.0.0.0:8000` opens it to your network (change both secrets first).
+PUBLISH=127.0.0.1:8000
+# Letters and digits only: it becomes part of an address.
+REDIS_PASSWORD=change-me-too
+
+# -- Onward --
+"""
+_SET_IN_SAMPLE: Final = {"token": "change-me"}
+_HIDDEN_ERRORS: Final = (errors.OnwardError, errors.ClientFault, errors.ServerFault)
+
+
+def size_text(number: int) -> str:
+    """``67108864`` as ``64MiB``, where it comes out even."""
+    for unit, name in _UNITS:
+        if number >= unit and number % unit == 0:
+            return f"{number // unit}{name}"
+    return str(number)
+
+
+def value_text(value: object) -> str:
+    """A default, as it is written in the environment."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    if isinstance(value, int):
+        return size_text(value)
+    if isinstance(value, float):
+        return f"{value:g}" if value < 1e6 else str(int(value))
+    return str(value.value if isinstance(value, StrEnum) else value)
+
+
+def settings() -> Iterable[tuple[str, str, str, msgspec.Meta]]:
+    """Each setting: name, default as text, allowed values in words, description and bounds."""
+    hints = get_type_hints(Settings, include_extras=True)
+    for field in msgspec.structs.fields(Settings):
+        kind, meta = _unwrapped(hints[field.name])
+        yield field.name, value_text(field.default), _allowed(kind, meta), meta
+
+
+def _unwrapped(hint: object) -> tuple[object, msgspec.Meta]:
+    if get_origin(hint) is not Annotated:
+        raise TypeError("a setting has no description")
+    kind, meta = get_args(hint)[:2]
+    return kind, meta
+
+
+def _allowed(kind: object, meta: msgspec.Meta) -> str:
+    if kind is bool:
+        return "true, false"
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return ", ".join(kind)
+    if meta.ge is not None and meta.le is not None:
+        return f"{_bound(meta.ge)} to {_bound(meta.le)}"
+    if meta.ge is not None:
+        return f"at least {_bound(meta.ge)}"
+    if meta.pattern is None:
+        return ""
+    words = _WORDS.fullmatch(meta.pattern)
+    return words[1].replace("|", ", ") if words else f"`{_cell(meta.pattern)}`"
+
+
+def _bound(number: float) -> str:
+    return size_text(number) if isinstance(number, int) else f"{number:g}"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def env_sample() -> str:
+    """``env.sample``: every setting with its default, commented out unless compose needs it."""
+    lines = []
+    for name, default, _, meta in settings():
+        lines.append(f"# {meta.description}")
+        if name in _SET_IN_SAMPLE:
+            lines.append(f"{PREFIX}{name.upper()}={_SET_IN_SAMPLE[name]}\n")
+        else:
+            lines.append(f"# {PREFIX}{name.upper()}={default}\n")
+    return _FOR_COMPOSE + "\n" + "\n".join(lines).rstrip() + "\n"
+
+
+def settings_page() -> str:
+    """``docs/reference/settings.md``."""
+    rows = []
+    for name, default, allowed, meta in settings():
+        shown = f"`{default}`" if default else "empty"
+        rows.append(f"| `{PREFIX}{name.upper()}` | {shown} | {allowed} | {_cell(meta.description or '')} |")
+    return "\n".join(
+        [
+            "# Settings",
+            "",
+            "A flag of the command wins over the environment, the environment over the file `.env` in the directory",
+            "where the command is started. An `ONWARD_…` name that is not in this table stops the start, so that a",
+            "slip is not overlooked. Sizes are bytes (`64MiB`, `1g` are understood), durations are seconds, lists are",
+            "separated by commas.",
+            "",
+            NOTE,
+            "",
+            "| variable | default | allowed | what it does |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def error_classes() -> list[type[errors.OnwardError]]:
+    """The errors a client can meet, in the order of the source."""
+    found = [
+        value
+        for value in vars(errors).values()
+        if inspect.isclass(value) and issubclass(value, errors.OnwardError) and not issubclass(value, errors.Signal)
+    ]
+    return [value for value in found if value not in _HIDDEN_ERRORS]
+
+
+def errors_page() -> str:
+    """``docs/reference/errors.md``."""
+    rows = []
+    for error in error_classes():
+        sentence = " ".join((inspect.getdoc(error) or "").split()).replace("``", "`")
+        rows.append(f"| `{error.code}` | {error.status_hint} | {_cell(sentence)} |")
+    return "\n".join(
+        [
+            "# Errors",
+            "",
+            "The chunk API answers every error as `application/problem+json`: `type`, `title`, `status`, `detail`,",
+            "`code` and the facts named here. Build on `code`; it stays. `detail` is a sentence for a person and may",
+            "change. The status is that of the chunk API; another protocol may prescribe its own.",
+            "",
+            NOTE,
+            "",
+            "| code | status | when |",
+            "|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def states_page() -> str:
+    """``docs/reference/states.md``."""
+    arrows: dict[tuple[State, State], list[str]] = {}
+    for state, row in TRANSITIONS.items():
+        for event, to in row.items():
+            arrows.setdefault((state, to), []).append(event.__name__)
+    lines = [f"    {_state(a)} --> {_state(b)}: {', '.join(names)}" for (a, b), names in arrows.items()]
+    return "\n".join(
+        [
+            "# States of an upload",
+            "",
+            "Drawn from the table in `onward/core/upload.py`. An event that a state does not show leaves it as it is.",
+            "",
+            NOTE,
+            "",
+            "```mermaid",
+            "stateDiagram-v2",
+            f"    [*] --> {_state(State.OPEN)}: Created",
+            *lines,
+            "```",
+            "",
+        ]
+    )
+
+
+def _state(state: State) -> str:
+    return state.name.lower()
+
+
+PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "env.sample": env_sample,
+    "docs/reference/settings.md": settings_page,
+    "docs/reference/errors.md": errors_page,
+    "docs/reference/states.md": states_page,
+}
+
+
+def main() -> None:
+    """Write every page whose text has changed."""
+    for path, text in PAGES.items():
+        page = ROOT / path
+        page.parent.mkdir(parents=True, exist_ok=True)
+        if not page.is_file() or page.read_text(encoding="utf-8") != text():
+            page.write_text(text(), encoding="utf-8")
+            print("wrote", path)
+
+
+if __name__ == "__main__":
+    main()

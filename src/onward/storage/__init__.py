@@ -1,0 +1,1 @@
+"""Backends that keep bytes, one folder or file each; see ``onward.ports.Storage``."""

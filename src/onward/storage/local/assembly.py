@@ -1,0 +1,179 @@
+"""Form the whole and prove it: copy parts in place, read everything back once, hash it twice over."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+import anyio.lowlevel
+
+from onward.core.digest import SHA256, Hasher
+from onward.core.types import Copy, Digest, Layout, Phase, Plan
+from onward.ports import Progress
+from onward.storage.local.disk import Disk, parts
+from onward.storage.local.holding import Held, copy_some
+
+BLOCK: Final = 2 << 20
+"""Bytes read back at a time; two such blocks are reused."""
+_COPY: Final = 16 << 20
+_TELL: Final = 64 << 20
+
+
+class Teller:
+    """Tells of progress every so often, and always at the start and at the end."""
+
+    def __init__(self, progress: Progress, phase: Phase, total: int) -> None:
+        self._progress = progress
+        self._phase = phase
+        self._total = total
+        self._told = -_TELL
+
+    async def at(self, done: int) -> None:
+        """So far, so good. Raises what the listener raises, or that the work is cancelled."""
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        if done - self._told >= _TELL or (done == self._total and self._told != done):
+            self._told = done
+            await self._progress(self._phase, done, self._total)
+
+
+async def assemble(
+    disk: Disk, held: Held, plan: Plan, progress: Progress
+) -> tuple[Mapping[str, Digest], Sequence[int]]:
+    """The digests of the whole, and the keys of the parts that are missing or damaged."""
+    if held.fd is None:
+        return Hasher((SHA256, *plan.algorithms)).digests(), [copy.key for copy in plan.copies]
+    copying = plan.layout is Layout.NUMBERED and not held.published
+    if copying:
+        await _copy_all(disk, held.fd, plan, progress)
+    await disk.run(partial(_trim_and_sync, disk, held, plan))
+    digests, bad = await _verify(disk, held.fd, plan, progress)
+    if bad and copying:
+        # What was copied before a crash or a re-sent part may be old: once more from the parts.
+        for copy in bad:
+            await _copy_one(disk, held.fd, copy)
+        await disk.run(partial(_trim_and_sync, disk, held, plan))
+        digests, bad = await _verify(disk, held.fd, plan, progress)
+    return digests, [copy.key for copy in bad]
+
+
+def _trim_and_sync(disk: Disk, held: Held, plan: Plan) -> None:
+    fs = disk.fs
+    if held.fd is not None:
+        if not held.published and fs.fstat(held.fd).size > plan.size:
+            fs.truncate(held.fd, plan.size)
+        fs.fdatasync(held.fd)
+
+
+# -- copying --------------------------------------------------------------------------------------
+
+
+async def _copy_all(disk: Disk, out: int, plan: Plan, progress: Progress) -> None:
+    teller = Teller(progress, Phase.ASSEMBLING, plan.size)
+    there = (await disk.run(partial(disk.fs.fstat, out))).size
+    await teller.at(0)
+    for copy in plan.copies:
+        if copy.start + copy.size > there:
+            await _copy_one(disk, out, copy, teller)
+    await teller.at(plan.size)
+
+
+async def _copy_one(disk: Disk, out: int, copy: Copy, teller: Teller | None = None) -> None:
+    """A part that is missing or short leaves a hole, which reading back will find."""
+    source = await disk.run(partial(_open_part, disk, copy))
+    if source is None:
+        return
+    done = 0
+    try:
+        while done < copy.size:
+            moved = await disk.run(
+                partial(copy_some, disk, (source, done), (out, copy.start + done), min(_COPY, copy.size - done))
+            )
+            if not moved:
+                break
+            done += moved
+            if teller is not None:
+                await teller.at(copy.start + done)
+    finally:
+        await disk.run(partial(disk.fs.close, source))
+
+
+def _open_part(disk: Disk, copy: Copy) -> int | None:
+    with suppress(FileNotFoundError):
+        return disk.fs.open(f"{parts(copy.source)}/{copy.key}", os.O_RDONLY)
+    return None
+
+
+# -- reading back ---------------------------------------------------------------------------------
+
+
+class PartCheck:
+    """Compares the digest of each part while the whole passes by."""
+
+    def __init__(self, copies: Iterable[Copy]) -> None:
+        self._left = sorted(copies, key=lambda copy: (copy.start, copy.size))
+        self._left.reverse()
+        self._hasher: Hasher | None = None
+        self.bad: list[Copy] = []
+
+    def update(self, start: int, block: memoryview) -> None:
+        """Take the bytes that lie at ``start`` of the whole."""
+        end = start + len(block)
+        while self._left and self._left[-1].start < end:
+            copy = self._left[-1]
+            if self._hasher is None:
+                self._hasher = Hasher((copy.digest.algorithm,))
+            self._hasher.update(block[max(copy.start - start, 0) : copy.start + copy.size - start])
+            if copy.start + copy.size > end:
+                return
+            self._end(copy)
+
+    def finish(self) -> list[Copy]:
+        """No more bytes come: what is not whole by now is bad."""
+        while self._left:
+            self._end(self._left[-1])
+        return self.bad
+
+    def _end(self, copy: Copy) -> None:
+        hasher, self._hasher = self._hasher or Hasher((copy.digest.algorithm,)), None
+        self._left.pop()
+        if hasher.size != copy.size or hasher.digest(copy.digest.algorithm) != copy.digest:
+            self.bad.append(copy)
+
+
+async def _verify(disk: Disk, fd: int, plan: Plan, progress: Progress) -> tuple[Mapping[str, Digest], list[Copy]]:
+    """Read the whole once; parts and whole are hashed side by side while the next block is read."""
+    teller = Teller(progress, Phase.VERIFYING, plan.size)
+    sole = _covers_all(plan)
+    algorithms = (SHA256, *plan.algorithms, *([sole.digest.algorithm] if sole else []))
+    whole, check = Hasher(algorithms), PartCheck([] if sole else plan.copies)
+    block, other = memoryview(bytearray(BLOCK)), memoryview(bytearray(BLOCK))
+
+    def fill(target: memoryview, at: int) -> int:
+        return disk.read_full(fd, target[: max(0, min(BLOCK, plan.size - at))], at)
+
+    await teller.at(0)
+    at = 0
+    got = await disk.run(partial(fill, block, at))
+    while got:
+        jobs = [disk.start(partial(whole.update, block[:got]))]
+        if not sole:
+            jobs.append(disk.start(partial(check.update, at, block[:got])))
+        reading = disk.start(partial(fill, other, at + got))
+        await disk.all_ended(*jobs, reading)
+        at, got = at + got, reading.result()
+        block, other = other, block
+        await teller.at(at)
+    bad = check.finish()
+    if sole and (whole.size != sole.size or whole.digest(sole.digest.algorithm) != sole.digest):
+        bad = [sole]
+    return whole.digests(), bad
+
+
+def _covers_all(plan: Plan) -> Copy | None:
+    """The one part that is the whole, if there is one: then its digest is the whole's."""
+    if len(plan.copies) == 1 and plan.copies[0].size == plan.size:
+        return plan.copies[0]
+    return None

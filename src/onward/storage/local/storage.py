@@ -1,0 +1,319 @@
+"""``Storage`` on one local file system: ``uploads/``, ``files/``, ``manifests/`` and ``trash/`` below a root."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import anyio.to_thread
+
+from onward.core.types import Buffer, Digest, Layout, Plan, Spec, UploadId, is_id
+from onward.errors import BadName, NotFound, StorageFault
+from onward.ports import Blob, OnConflict, Progress, Written
+from onward.storage import naming
+from onward.storage.fs import Fs
+from onward.storage.local import publishing
+from onward.storage.local.assembly import assemble
+from onward.storage.local.disk import FILES, MANIFESTS, TRASH, UPLOADS, Disk, fault, flat, home, log, manifest, parts
+from onward.storage.local.holding import Held, hold
+from onward.storage.local.writing import FlatWrite, PartWrite, pour
+
+THREADS: Final = 16
+_READ: Final = 1 << 20
+
+
+def _token() -> str:
+    return secrets.token_hex(8)
+
+
+class LocalStorage:
+    """Keeps bytes in a directory that belongs to this user alone.
+
+    A flat upload is one file written in place and published by a second name for it; a numbered
+    one is a file per part. Making one of these checks and prepares the directory, which blocks:
+    do it before the loop runs, or in a thread. Raises ``StorageFault`` for a directory that
+    somebody else owns or may write to, or that spans file systems.
+    """
+
+    def __init__(
+        self,
+        root: Path | str | Fs,
+        *,
+        threads: Executor | None = None,
+        token: Callable[[], str] = _token,
+        patience: float = 5.0,
+    ) -> None:
+        """``patience``: seconds that an assembly waits for a writer before it works on a copy."""
+        try:
+            fs = root if isinstance(root, Fs) else Fs(root)
+            _prepare(fs)
+        except OSError as error:
+            raise fault(error) from error
+        self._pool = None if threads is not None else ThreadPoolExecutor(THREADS, thread_name_prefix="onward-disk")
+        self._disk = Disk(fs, threads or self._pool or ThreadPoolExecutor(THREADS), token)
+        self._patience = patience
+        self._disk.start(self._empty_trash)
+
+    async def open(self, id: UploadId, spec: Spec) -> str:
+        """Nothing to do: the first write makes what it needs."""
+        return ""
+
+    async def write(
+        self,
+        id: UploadId,
+        layout: Layout,
+        key: int,
+        body: AsyncIterator[Buffer],
+        *,
+        algorithms: Sequence[str],
+        durable: bool,
+    ) -> Written:
+        """Gather, hash and write ``body``; see ``Storage.write``."""
+        kind = FlatWrite if layout is Layout.FLAT else PartWrite
+        return await pour(self._disk, kind(self._disk, id, key, algorithms, durable=durable), body)
+
+    def peek(self, id: UploadId, layout: Layout, key: int, size: int) -> AsyncIterator[Buffer]:
+        """Yield stored scratch bytes, fewer if fewer are there."""
+        path, start = (flat(id), key) if layout is Layout.FLAT else (f"{parts(id)}/{key}", 0)
+        return self._blocks(path, start, size, missing_is_empty=True)
+
+    @asynccontextmanager
+    async def assembling(self, id: UploadId, plan: Plan, progress: Progress) -> AsyncIterator[LocalAssembly]:
+        """Hold, copy if need be, read back. Raises ``Locked`` while another assembly is at it."""
+        held = await hold(self._disk, id, plan, self._patience)
+        try:
+            digests, bad = await assemble(self._disk, held, plan, progress)
+            yield LocalAssembly(self._disk, id, held, size=plan.size, digests=digests, bad=bad)
+        finally:
+            await self._disk.run(held.close)
+
+    def read(self, ref: str, start: int, size: int) -> AsyncIterator[Buffer]:
+        """Yield published bytes. Raises ``StorageFault`` if the file is shorter than that."""
+        return self._blocks(_published(ref), start, size, missing_is_empty=False)
+
+    async def stat(self, ref: str) -> int:
+        """Size of a published file."""
+        path = _published(ref)
+        return await self._disk.run(partial(_size, self._disk, path))
+
+    async def discard(self, id: UploadId) -> None:
+        """Out of sight at once, deleted by and by."""
+        trashed = f"{TRASH}/{id}.{self._disk.token()}"
+        if await self._disk.run(partial(self._throw_away, home(id), trashed)):
+            self._disk.start(partial(self._delete, trashed))
+
+    async def remove(self, ref: str, id: UploadId) -> None:
+        """Delete a published file, its manifest, and directories that it leaves empty."""
+        with suppress(BadName):  # cannot have been published, so it is missing
+            await self._disk.run(partial(publishing.remove, self._disk, ref, id))
+
+    async def manifest(self, id: UploadId) -> bytes:
+        """The manifest as it was published."""
+        return await self._disk.run(partial(_load, self._disk, manifest(id)))
+
+    async def scratch(self) -> AsyncIterator[UploadId]:
+        """Ids with a scratch directory, one shard of the tree at a time."""
+        for shard in await self._disk.run(partial(self._disk.fs.listdir, UPLOADS)):
+            for name in await self._disk.run(partial(_names, self._disk, f"{UPLOADS}/{shard}")):
+                if is_id(name):
+                    yield UploadId(name)
+
+    async def free(self) -> int | None:
+        """Bytes that this user may still write to the file system."""
+        return await self._disk.run(self._disk.fs.free)
+
+    async def check(self) -> None:
+        """Write, sync and remove a probe."""
+        await self._disk.run(partial(_probe, self._disk))
+
+    async def close(self) -> None:
+        """Wait for work under way, then let go of threads and the root."""
+        if self._pool is not None:
+            await anyio.to_thread.run_sync(self._pool.shutdown)
+        await anyio.to_thread.run_sync(self._disk.fs.shut)
+
+    # -- reading ----------------------------------------------------------------------------------
+
+    async def _blocks(self, path: str, start: int, size: int, *, missing_is_empty: bool) -> AsyncIterator[Buffer]:
+        disk = self._disk
+        reader = _Reader(disk, path, missing_is_empty=missing_is_empty)
+        end = start + size
+        try:
+            while True:
+                block = await disk.run(partial(reader.next, start, min(_READ, end - start)))
+                if not block:
+                    break
+                start += len(block)
+                yield block
+        finally:
+            await disk.run(reader.close)
+        if start < end and not missing_is_empty:
+            raise StorageFault
+
+    # -- deleting ---------------------------------------------------------------------------------
+
+    def _throw_away(self, path: str, trashed: str) -> bool:
+        try:
+            self._disk.fs.rename(path, trashed)
+        except FileNotFoundError:
+            return False
+        self._disk.unsettle(path)
+        self._disk.unsettle(f"{path}/parts")
+        return True
+
+    def _empty_trash(self) -> None:
+        try:
+            names = self._disk.fs.listdir(TRASH)
+        except OSError as error:
+            log.warning("storage: the trash cannot be read: %s", error)
+            return
+        for name in names:
+            self._delete(f"{TRASH}/{name}")
+
+    def _delete(self, path: str) -> None:
+        """Best effort: what is left is tried again at the next start."""
+        try:
+            self._delete_tree(path)
+        except FileNotFoundError:
+            return  # another process empties the same trash
+        except OSError as error:
+            log.warning("storage: trash is left behind: %s", error)
+
+    def _delete_tree(self, path: str) -> None:
+        fs = self._disk.fs
+        if not fs.stat(path).directory:
+            fs.unlink(path)
+            return
+        for name in fs.listdir(path):
+            self._delete_tree(f"{path}/{name}")
+        fs.rmdir(path)
+
+
+class LocalAssembly:
+    """The whole, read back, its file locked."""
+
+    def __init__(
+        self, disk: Disk, id: UploadId, held: Held, *, size: int, digests: Mapping[str, Digest], bad: Sequence[int]
+    ) -> None:
+        self._disk = disk
+        self._id = id
+        self._held = held
+        self._size = size
+        self._digests = digests
+        self._bad = bad
+
+    @property
+    def digests(self) -> Mapping[str, Digest]:
+        """Over the whole, by algorithm."""
+        return self._digests
+
+    @property
+    def bad(self) -> Sequence[int]:
+        """Keys of missing or damaged parts."""
+        return self._bad
+
+    async def publish(self, name: str, fallback: str, on_conflict: OnConflict, manifest: bytes) -> Blob:
+        """Link the file under its final name; see ``Assembly.publish``. Refuses what is damaged."""
+        if self._bad:
+            raise StorageFault("damaged bytes are not published")
+        wish = publishing.Wish(name, fallback, on_conflict)
+        work = partial(publishing.publish, self._disk, self._id, self._held, wish, manifest)
+        return Blob(ref=await self._disk.run(work), size=self._size)
+
+
+class _Reader:
+    """A file that is opened when its first block is asked for."""
+
+    def __init__(self, disk: Disk, path: str, *, missing_is_empty: bool) -> None:
+        self._disk = disk
+        self._path = path
+        self._missing_is_empty = missing_is_empty
+        self._fd: int | None = None
+
+    def next(self, start: int, size: int) -> bytes:
+        """The bytes at ``start``; empty at the end."""
+        if self._fd is None:
+            try:
+                self._fd = self._disk.fs.open(self._path, os.O_RDONLY)
+            except (FileNotFoundError, NotADirectoryError):
+                if self._missing_is_empty:
+                    return b""
+                raise NotFound from None
+            if not self._disk.fs.fstat(self._fd).regular:
+                raise NotFound
+        return self._disk.fs.pread(self._fd, size, start) if size > 0 else b""
+
+    def close(self) -> None:
+        """Close, if it was opened."""
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            self._disk.fs.close(fd)
+
+
+def _published(ref: str) -> str:
+    try:
+        return f"{FILES}/{naming.safe(ref)}"
+    except BadName:
+        raise NotFound from None
+
+
+def _size(disk: Disk, path: str) -> int:
+    try:
+        found = disk.fs.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotFound from None
+    if not found.regular:
+        raise NotFound
+    return found.size
+
+
+def _load(disk: Disk, path: str) -> bytes:
+    reader = _Reader(disk, path, missing_is_empty=False)
+    found = bytearray()
+    try:
+        while block := reader.next(len(found), _READ):
+            found += block
+    finally:
+        reader.close()
+    return bytes(found)
+
+
+def _names(disk: Disk, path: str) -> list[str]:
+    try:
+        return disk.fs.listdir(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _probe(disk: Disk) -> None:
+    path = f"{TRASH}/probe.{disk.token()}.tmp"
+    fd = disk.fs.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        try:
+            disk.write_all(fd, [b"probe"], 0)
+            disk.fs.fdatasync(fd)
+        finally:
+            disk.fs.close(fd)
+    finally:
+        disk.fs.unlink(path)
+
+
+def _prepare(fs: Fs) -> None:
+    root = fs.stat("")
+    if root.owner != os.geteuid() or root.mode & 0o022:
+        raise StorageFault("the data directory must belong to this user, and nobody else may write to it")
+    for name in (UPLOADS, FILES, MANIFESTS, TRASH):
+        with suppress(FileExistsError):
+            fs.mkdir(name)
+        found = fs.stat(name)
+        if not found.directory:
+            raise StorageFault(f"{name} in the data directory must be a directory")
+        if found.device != root.device:
+            raise StorageFault("the data directory must lie on one file system")
+    fs.sync_dir("")

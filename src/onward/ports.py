@@ -109,6 +109,9 @@ class Storage(Protocol):
         the whole is held by an assembly or is published.
         """
 
+    async def sync(self, id: UploadId) -> None:
+        """Make durable what earlier writes of this upload left to the system. Missing is not an error."""
+
     def peek(self, id: UploadId, layout: Layout, key: int, size: int) -> AsyncIterator[Buffer]:
         """Yield ``size`` stored bytes from ``key`` on (flat), or of the start of part ``key`` (numbered).
 
@@ -224,6 +227,9 @@ class Catalog(Protocol):
 
     async def find(self, name: ClientName) -> UploadId | None:
         """The upload that holds a name."""
+
+    async def find_key(self, owner: str | None, key: str) -> UploadId | None:
+        """The upload that an idempotency key created."""
 
     async def summary(self, id: UploadId) -> Summary | None:
         """One row."""

@@ -28,6 +28,7 @@ from onward.errors import (
     AlreadyComplete,
     ChunkTooLarge,
     EmptyChunk,
+    Fact,
     LayoutConflict,
     LengthConflict,
     NumberedLayout,
@@ -105,6 +106,14 @@ def over_limit(grant: Admission, size: int | None = None) -> ChunkTooLarge | Len
     if grant.limit_is == "length":
         return LengthConflict(f"only {grant.limit} bytes lack up to the declared end", **facts)
     return ChunkTooLarge(f"this chunk may have {grant.limit} bytes", **facts)
+
+
+def part_conflict(layout: Layout, key: int, stored: Stored | None) -> PartConflict:
+    """What to say of bytes for a place that holds others."""
+    facts: dict[str, Fact] = {"chunk" if layout is Layout.NUMBERED else "offset": key}
+    if stored is not None:
+        facts["stored"] = stored.digest.value.hex()
+    return PartConflict("other bytes are stored for this place; nothing was changed", **facts)
 
 
 def accept(upload: Upload, cmd: Store, runs: Sequence[Run], limits: Limits) -> list[Event]:
@@ -242,9 +251,7 @@ def _is_recorded(upload: Upload, run: Run) -> bool:
 def _check_free(upload: Upload, layout: Layout, run: Run) -> None:
     other = upload.stored.get(run.key)
     if other is not None or (layout is Layout.FLAT and upload.ranges.overlaps(run.key, run.key + run.size)):
-        word = "chunk" if layout is Layout.NUMBERED else "offset"
-        facts = {word: run.key} | ({"stored": other.digest.value.hex()} if other else {})
-        raise PartConflict("other bytes are stored for this place; nothing was changed", **facts)
+        raise part_conflict(layout, run.key, other)
     if layout is Layout.NUMBERED and run.size == 0:
         _refuse_empty(run.key, upload)
 

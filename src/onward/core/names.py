@@ -6,9 +6,11 @@ two systems stays one file.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from typing import Final
+from urllib.parse import quote
 
 from onward.core.types import MAX_INT
 from onward.errors import BadName
@@ -55,6 +57,12 @@ def split_chunk(segment: str) -> tuple[str, int]:
             name=_shown(segment),
         )
     return clean(name), int(number)
+
+
+def segment(text: str) -> str:
+    """A path segment that stands for ``text`` alone: safe characters as they are, all others as ``%XX``."""
+    quoted = quote(text, safe="@+=,~").replace(".", "%2E") if text.startswith(".") else quote(text, safe="@+=,~")
+    return quoted if len(quoted) <= MAX_NAME_BYTES else hashlib.sha256(text.encode()).hexdigest()
 
 
 def looks_like_chunk(segment: str) -> bool:

@@ -1,0 +1,1 @@
+"""Carries out commands: lock, fold, admit, write, make durable, accept, append."""

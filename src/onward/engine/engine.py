@@ -1,0 +1,345 @@
+"""The engine: commands in, outcomes out."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Callable
+
+import anyio
+
+from onward.core import names
+from onward.core.admission import declare, refuse_if_over
+from onward.core.completion import remove, seal
+from onward.core.outcome import Outcome
+from onward.core.types import (
+    Cancel,
+    ClientName,
+    Command,
+    Create,
+    Created,
+    Limits,
+    Number,
+    Policy,
+    Seal,
+    Sealed,
+    Spec,
+    State,
+    Status,
+    Store,
+    Target,
+    UploadId,
+    make_id,
+)
+from onward.core.upload import Upload
+from onward.engine.finish import Finishing
+from onward.engine.intake import Body, NoBody
+from onward.engine.ledger import Ledger
+from onward.engine.rules import Rules
+from onward.engine.store import Storing
+from onward.errors import (
+    KeyReused,
+    Locked,
+    NameTaken,
+    NoSpace,
+    NotFound,
+    Refused,
+    Revoked,
+    WritersBusy,
+)
+from onward.ports import WHOLE, Caller, Catalog, Hooks, Jobs, Journal, Locks, OnConflict, Storage
+
+log = logging.getLogger("onward.engine")
+
+FREE_FOR = 1.0
+"""Seconds that a look at the free disk space is good for."""
+
+
+class Engine:
+    """Receives uploads and brings them to their end, in no protocol's words.
+
+    Every method may be called side by side, from several processes on one data directory.
+    """
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        journal: Journal,
+        catalog: Catalog,
+        locks: Locks,
+        hooks: Hooks,
+        jobs: Jobs,
+        limits: Limits,
+        rules: Rules,
+        clock: Callable[[], float] = time.time,
+        randomness: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        self.storage = storage
+        self.journal = journal
+        self.catalog = catalog
+        self.locks = locks
+        self.hooks = hooks
+        self.jobs = jobs
+        self.limits = limits
+        self.rules = rules
+        self.clock = clock
+        self._randomness = randomness
+        self.ledger = Ledger(
+            journal, clock=clock, sync_parts=rules.durable_parts, sync_seal=rules.durable_seal
+        )
+        self._storing = Storing(
+            storage=storage, ledger=self.ledger, locks=locks, limits=limits, rules=rules
+        )
+        self._finishing = Finishing(
+            storage=storage,
+            ledger=self.ledger,
+            catalog=catalog,
+            locks=locks,
+            hooks=hooks,
+            rules=rules,
+            clock=clock,
+        )
+        self._free: tuple[float, int | None] = (-FREE_FOR, None)
+
+    async def run(self, command: Command, caller: Caller, body: Body | None = None) -> Outcome:
+        """Carry out one command for ``caller``.
+
+        ``body`` is read only after the caller may, and only by ``Store``. Raises ``OnwardError``.
+        """
+        match command:
+            case Store():
+                return await self._store(command, caller, body or NoBody())
+            case Status():
+                return await self._status(command, caller)
+            case Create():
+                return await self._create(command, caller)
+            case Seal():
+                return await self._seal(command, caller)
+            case Cancel():
+                return await self._cancel(command, caller)
+
+    async def view(self, id: UploadId, caller: Caller) -> Upload:
+        """One upload by its id, as it stands. Raises ``NotFound``, also for somebody else's."""
+        return (await self._status(Status(target=id), caller)).upload
+
+    async def finish(self, id: UploadId) -> None:
+        """Assemble, verify and publish a sealed upload; see ``Finishing.finish``."""
+        await self._finishing.finish(id)
+
+    def drain(self) -> None:
+        """The process is about to end: every body being read is cut, and what it brought is kept."""
+        self._storing.drain()
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        await self.locks.close()
+        await self.storage.close()
+        await self.journal.close()
+
+    # -- commands -----------------------------------------------------------------------------------
+
+    async def _status(self, cmd: Status, caller: Caller) -> Outcome:
+        upload = await self._find(cmd.target, caller)
+        await self.hooks.may(caller, cmd, upload)
+        has = None if cmd.number is None else upload.has_chunk(cmd.number)
+        part = None if cmd.number is None else upload.chunk(cmd.number)
+        return Outcome(upload=upload, has=has, part=part)
+
+    async def _create(self, cmd: Create, caller: Caller) -> Outcome:
+        await self.hooks.may(caller, cmd, None)
+        repeated = await self._repeated(cmd)
+        if repeated is not None:
+            return Outcome(upload=repeated)
+        name = cmd.spec.name
+        held = await self._holder(name) if name else None
+        if held is not None and not self._may_start_anew(held, cmd.spec):
+            return await self._declare_more(held, cmd)
+        spec = await self.hooks.before_create(caller, cmd.spec)
+        probe = Upload(UploadId(""))
+        declare(probe, spec.declared, self.limits)  # the limits hold for the first word, too
+        await self._need_space(spec.declared.length or 0)
+        upload, created = await self._begin(spec, cmd.policy, held, cmd.idempotency_key)
+        if not created:
+            return await self._declare_more(upload, cmd)
+        return Outcome(upload=upload, created=True)
+
+    async def _store(self, cmd: Store, caller: Caller, body: Body) -> Outcome:
+        upload, created = await self._for_store(cmd, caller)
+        if cmd.size:
+            declared = upload.length if upload.length is not None else cmd.declared.length
+            await self._need_space(cmd.size, promised=declared is not None)
+        try:
+            outcome = await self._storing.store(upload, cmd, body)
+        except Revoked:
+            raise Locked("a newer request took over this place", retry_after=1) from None
+        await self._queue_if_sealed(upload, outcome.fresh)
+        if created:
+            return Outcome(
+                upload=upload, created=True, part=outcome.part, size=outcome.size, fresh=outcome.fresh
+            )
+        return outcome
+
+    async def _seal(self, cmd: Seal, caller: Caller) -> Outcome:
+        upload = await self._find(cmd.target, caller)
+        await self.hooks.may(caller, cmd, upload)
+        fresh = False
+        if upload.state is State.OPEN:
+            fresh = await self._seal_open(upload, cmd)
+        else:
+            seal(upload, cmd, self.limits)
+        await self._queue_if_sealed(upload, fresh)
+        return Outcome(upload=upload, fresh=fresh)
+
+    async def _seal_open(self, upload: Upload, cmd: Seal) -> bool:
+        try:
+            async with self.locks.hold(upload.id, WHOLE, timeout=self.rules.seal_wait):
+                await self.ledger.refresh(upload)
+                if upload.state is State.OPEN and self.rules.durable_seal and not self.rules.durable_parts:
+                    seal(upload, cmd, self.limits)  # refuse before the disk is troubled
+                    await self.storage.sync(upload.id)
+                events = await self.ledger.record(upload, lambda newest: seal(newest, cmd, self.limits))
+                return any(isinstance(event, Sealed) for event in events)
+        except Locked:
+            raise WritersBusy(
+                "chunks of this upload are still being written; ask again when they are answered", retry_after=1
+            ) from None
+
+    async def _cancel(self, cmd: Cancel, caller: Caller) -> Outcome:
+        upload = await self._find(cmd.target, caller)
+        await self.hooks.may(caller, cmd, upload)
+        if upload.state is State.DONE and not self.rules.delete_finished:
+            raise Refused("the file is finished; this server does not delete finished files")
+        async with self.locks.hold(upload.id, WHOLE, timeout=self.rules.lock_wait, revoke=True):
+            published = upload.published
+            await self.ledger.record(upload, lambda newest: remove(newest, "cancelled"))
+            published = upload.published or published
+        if published is not None:
+            await self.storage.remove(published.ref, upload.id)
+        await self.storage.discard(upload.id)
+        await self.locks.forget(upload.id)
+        return Outcome(upload=upload, fresh=True)
+
+    # -- which upload -------------------------------------------------------------------------------
+
+    async def _find(self, target: Target, caller: Caller) -> Upload:
+        if isinstance(target, ClientName):
+            id = await self.catalog.find(target)
+            if id is None:
+                raise await self._unknown(target)
+            return await self.ledger.load(id)
+        upload = await self.ledger.load(target)
+        if upload.spec.owner != caller.owner and not caller.operator:
+            raise NotFound
+        return upload
+
+    async def _unknown(self, name: ClientName) -> NotFound:
+        if names.looks_like_chunk(name.name):
+            whole = ClientName(name.owner, name.name.rpartition("-")[0])
+            if await self.catalog.find(whole) is not None:
+                return NotFound(
+                    f"there is no upload {name.name!r}; ask for the file, {whole.name!r}, not for a chunk",
+                    did_you_mean=whole.name,
+                )
+        return NotFound(f"there is no upload {name.name!r}")
+
+    async def _holder(self, name: ClientName) -> Upload | None:
+        id = await self.catalog.find(name)
+        return None if id is None else await self.ledger.load(id)
+
+    async def _repeated(self, cmd: Create) -> Upload | None:
+        """The upload that this idempotency key made before."""
+        if cmd.idempotency_key is None:
+            return None
+        id = await self.catalog.find_key(cmd.spec.owner, cmd.idempotency_key)
+        if id is None:
+            return None
+        upload = await self.ledger.load(id)
+        if upload.spec.name != cmd.spec.name or upload.spec.declared != cmd.spec.declared:
+            raise KeyReused("this idempotency key belongs to another upload")
+        return upload
+
+    def _may_start_anew(self, held: Upload, spec: Spec) -> bool:
+        if held.state in {State.FAILED, State.GONE}:
+            return True
+        if held.state is not State.DONE or _same_file(held, spec):
+            return False
+        if self.rules.on_conflict is OnConflict.REFUSE:
+            raise NameTaken(
+                "a finished file has this name; choose another", name=spec.name.name if spec.name else ""
+            )
+        return True
+
+    async def _declare_more(self, upload: Upload, cmd: Create) -> Outcome:
+        if upload.state in {State.FAILED, State.GONE}:
+            refuse_if_over(upload)
+        await self.ledger.record(upload, lambda newest: declare(newest, cmd.spec.declared, self.limits))
+        return Outcome(upload=upload)
+
+    async def _for_store(self, cmd: Store, caller: Caller) -> tuple[Upload, bool]:
+        if not isinstance(cmd.target, ClientName):
+            upload = await self._find(cmd.target, caller)
+            await self.hooks.may(caller, cmd, upload)
+            return upload, False
+        held = await self._holder(cmd.target)
+        await self.hooks.may(caller, cmd, held)
+        first = cmd.at.number == 1 if isinstance(cmd.at, Number) else cmd.at.offset == 0
+        if held is not None and not (first and held.state in {State.FAILED, State.GONE}):
+            return held, False
+        # Refuse what can never be stored before anything is begun for it.
+        self._storing.rehearse(cmd)
+        spec = Spec(name=cmd.target, owner=cmd.target.owner)
+        spec = await self.hooks.before_create(caller, spec)
+        return await self._begin(spec, Policy(), held, None)
+
+    async def _begin(
+        self, spec: Spec, policy: Policy, replaced: Upload | None, key: str | None
+    ) -> tuple[Upload, bool]:
+        id = make_id(self._randomness(16))
+        place = await self.storage.open(id, spec)
+        got = await self.journal.create(
+            id,
+            [Created(id=id, spec=spec, policy=policy, place=place)],
+            at=self.clock(),
+            name=spec.name,
+            replaces=None if replaced is None else replaced.id,
+            key=None if key is None else (spec.owner, key),
+            sync=self.rules.durable_parts,
+        )
+        if got != id:
+            await self.storage.discard(id)
+        return await self.ledger.load(got), got == id
+
+    # -- space and work -----------------------------------------------------------------------------
+
+    async def _need_space(self, size: int, *, promised: bool = False) -> None:
+        """Raises ``NoSpace`` unless ``size`` bytes fit above the floor and beside what was promised."""
+        now = anyio.current_time()
+        if now - self._free[0] >= FREE_FOR:
+            self._free = (now, await self.storage.free())
+        free = self._free[1]
+        if free is None or not size:
+            return
+        others = 0 if promised else await self.catalog.promised()
+        if free - others - size < self.rules.min_free:
+            raise NoSpace("the server has no room for this; what it has is safe, try again later")
+
+    async def _queue_if_sealed(self, upload: Upload, fresh: bool) -> None:
+        if upload.state is State.SEALED and fresh:
+            await self.queue(upload.id)
+
+    async def queue(self, id: UploadId) -> None:
+        """Hint the worker. A queue that is down costs time, not uploads: the sweeper hints again."""
+        try:
+            await self.jobs.finish_later(id)
+        except Exception:  # noqa: BLE001 - whatever the queue's library raises; the sweeper repeats the hint
+            log.warning("the queue cannot be reached; upload %s is queued again by the sweeper", id, exc_info=True)
+
+
+def _same_file(held: Upload, spec: Spec) -> bool:
+    """The declaration names the very file that is published under this name."""
+    said, done = spec.declared, held.published
+    if done is None or said.digest is None or said.digest != done.digest:
+        return False
+    return said.length is None or said.length == done.size

@@ -1,0 +1,155 @@
+"""From sealed to published: assemble, read back, prove, make visible. Safe to repeat at any point."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+import anyio
+
+from onward.core import manifest, names
+from onward.core.completion import conclude
+from onward.core.digest import SHA256
+from onward.core.plan import plan
+from onward.core.types import Damaged, Event, Failed, Phase, Published, State, UploadId
+from onward.core.upload import Upload
+from onward.engine.ledger import Ledger
+from onward.engine.rules import Rules
+from onward.errors import Locked, NotFound, OnwardError, Refused, Signal
+from onward.ports import FINISH, Assembly, Catalog, Hooks, Locks, Storage, WorkDone
+
+log = logging.getLogger("onward.finish")
+
+REPORT_EVERY = 0.5
+"""Seconds between two notes of progress."""
+
+
+class _CalledOff(Signal):
+    """The upload was cancelled while the worker was at it."""
+
+    code = "called-off"
+
+
+class Finishing:
+    """Verifies and publishes sealed uploads for the engine."""
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        ledger: Ledger,
+        catalog: Catalog,
+        locks: Locks,
+        hooks: Hooks,
+        rules: Rules,
+        clock: Callable[[], float],
+    ) -> None:
+        self._storage = storage
+        self._ledger = ledger
+        self._catalog = catalog
+        self._locks = locks
+        self._hooks = hooks
+        self._rules = rules
+        self._clock = clock
+
+    async def finish(self, id: UploadId) -> None:
+        """Bring a sealed upload to its end, whoever asked and however often.
+
+        Returns at once when there is nothing to do or somebody else is at it. Raises
+        ``ServerFault`` when it should be tried again later; the upload then stays sealed.
+        """
+        try:
+            async with self._locks.hold(id, FINISH, timeout=0):
+                upload = await self._ledger.load(id)
+                if upload.state is State.SEALED:
+                    await self._finish(upload)
+        except Locked:
+            log.debug("somebody else is at upload %s", id)
+        except NotFound:
+            log.info("there is no upload %s to finish", id)
+        except _CalledOff:
+            log.info("upload %s was cancelled while it was verified", id)
+
+    async def _finish(self, upload: Upload) -> None:
+        report = _Report(self._catalog, self._ledger, upload, self._clock)
+        async with self._storage.assembling(upload.id, plan(upload), report) as assembly:
+            events = await self._ledger.record(upload, lambda u: conclude(u, assembly.bad, assembly.digests))
+            if not events and upload.state is State.SEALED:
+                events = await self._publish(upload, assembly)
+        self._tell(upload, events)
+        if upload.state is not State.OPEN:
+            await self._storage.discard(upload.id)
+            await self._locks.forget(upload.id)
+
+    async def _publish(self, upload: Upload, assembly: Assembly) -> Sequence[Event]:
+        fallback = final_name("{id}/{filename}", upload)
+        wanted = final_name("{filename}" if upload.spec.name else self._rules.name_template, upload)
+        try:
+            wanted = await self._hooks.before_publish(upload, wanted)
+        except Refused as error:
+            refusal = Failed(code="refused", detail=error.detail)
+            return await self._ledger.record(upload, lambda u: _if_sealed(u, refusal))
+        digest = assembly.digests[SHA256]
+        described = manifest.encode(manifest.build(upload, digest.value, self._clock()))
+        blob = await assembly.publish(wanted, fallback, self._rules.on_conflict, described)
+        done = Published(ref=blob.ref, size=blob.size, digest=digest)
+        events = await self._ledger.record(upload, lambda u: _if_sealed(u, done))
+        if not events and upload.state is State.GONE:
+            # Cancelled between the read-back and here: nothing of it may stay visible.
+            await self._storage.remove(blob.ref, upload.id)
+        return events
+
+    def _tell(self, upload: Upload, events: Sequence[Event]) -> None:
+        for event in events:
+            match event:
+                case Published():
+                    log.info("published %s as %s: %d bytes", upload.id, event.ref, event.size)
+                case Failed():
+                    log.warning("upload %s failed: %s", upload.id, event.code)
+                case Damaged():
+                    log.warning("upload %s has damaged parts: %s", upload.id, list(event.keys)[:20])
+
+
+class _Report:
+    """Notes the worker's progress, and stops it when the upload was cancelled."""
+
+    def __init__(self, catalog: Catalog, ledger: Ledger, upload: Upload, clock: Callable[[], float]) -> None:
+        self._catalog = catalog
+        self._ledger = ledger
+        self._upload = upload
+        self._clock = clock
+        self._next = 0.0
+        self._phase: Phase | None = None
+
+    async def __call__(self, phase: Phase, done: int, total: int) -> None:
+        now = anyio.current_time()
+        if phase is self._phase and done < total and now < self._next:
+            return
+        self._phase, self._next = phase, now + REPORT_EVERY
+        await self._ledger.refresh(self._upload)
+        if self._upload.state is State.GONE:
+            raise _CalledOff
+        await self._catalog.report(
+            self._upload.id, WorkDone(phase=phase, done=done, total=total, at=self._clock())
+        )
+
+
+def _if_sealed(upload: Upload, event: Event) -> list[Event]:
+    return [event] if upload.state is State.SEALED else []
+
+
+def final_name(template: str, upload: Upload) -> str:
+    """The path of safe segments that ``template`` gives for this upload.
+
+    An owner's files lie under the owner's name. A file name that may not be used becomes ``file``.
+    """
+    name = upload.spec.name.name if upload.spec.name else upload.spec.metadata.get("filename", "file")
+    try:
+        name = names.clean(name)
+    except OnwardError:
+        name = "file"
+    owner = names.segment(upload.spec.owner) if upload.spec.owner else ""
+    path = template.replace("{id}", upload.id).replace("{owner}", owner).replace("{filename}", name)
+    if owner and "{owner}" not in template:
+        path = f"{owner}/{path}"
+    return "/".join(piece for piece in path.split("/") if piece)

@@ -1,0 +1,171 @@
+"""A request's body on its way to the storage: bounded, interruptible, cut into runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+import anyio
+
+from onward.core.digest import Hasher
+from onward.core.types import Buffer
+from onward.errors import OnwardError, Revoked, Stalled
+
+
+class Body(Protocol):
+    """The bytes of one request, pulled one piece at a time."""
+
+    async def next(self) -> Buffer | None:
+        """The next bytes, or ``None`` when the body has ended by itself and is whole.
+
+        Raises ``ClientGone`` when the connection ends before the body does, and a
+        ``ClientFault`` for a body that is not what it claims to be.
+        """
+
+
+class Intake:
+    """Reads a body for one writer.
+
+    Waiting for bytes ends with ``Stalled`` after ``idle`` seconds of silence, and at once when
+    ``stop`` is called. Bytes that were read and not used are handed out again first.
+    """
+
+    __slots__ = ("_body", "_ended", "_idle", "_left", "_scope", "_stopped", "fault", "tap", "taken")
+
+    def __init__(self, body: Body, *, idle: float, tap: Hasher | None = None) -> None:
+        self._body = body
+        self._idle = idle
+        self._left: memoryview | None = None
+        self._ended = False
+        self._stopped: OnwardError | None = None
+        self._scope: anyio.CancelScope | None = None
+        self.fault: OnwardError | None = None
+        """Why a kept run ended early."""
+        self.tap = tap
+        """Hashes every byte handed out, for a digest over more than one run."""
+        self.taken = 0
+        """Bytes handed out."""
+
+    def stop(self, reason: OnwardError) -> None:
+        """Whoever waits for bytes of this body gets ``reason`` raised, at once."""
+        if self._stopped is None:
+            self._stopped = reason
+            if self._scope is not None:
+                self._scope.cancel()
+
+    async def stop_when(self, revoked: anyio.Event) -> None:
+        """Stop when a newcomer asks for what this writer holds."""
+        await revoked.wait()
+        self.stop(Revoked())
+
+    @property
+    def ended(self) -> bool:
+        """True when the body was read to its end."""
+        return self._ended and self._left is None
+
+    async def at_end(self) -> bool:
+        """True if no byte is left; waits for the next piece to know."""
+        if self._left is None and not self._ended:
+            piece = await self._pull(None)
+            self._left = piece
+        return self.ended
+
+    async def run(self, most: int) -> AsyncIterator[Buffer]:
+        """Yield up to ``most`` bytes. Whatever interrupts is raised: the run counts for nothing."""
+        while most > 0:
+            piece = await self._piece(most, None)
+            if piece is None:
+                return
+            most -= len(piece)
+            yield piece
+
+    async def segment(self, most: int, *, age: float, silence: float) -> AsyncIterator[Buffer]:
+        """Yield up to ``most`` bytes, for a run that is kept however it ends.
+
+        Ends early after ``age`` seconds, after ``silence`` seconds without a byte, or when it
+        is interrupted: the reason is then in ``fault``, to be raised when the run is recorded.
+        """
+        began: float | None = None
+        while most > 0:
+            patience = None if began is None else silence
+            try:
+                piece = await self._piece(most, patience)
+            except _Silence:
+                return
+            except OnwardError as error:
+                self.fault = error
+                return
+            if piece is None:
+                return
+            most -= len(piece)
+            yield piece
+            now = anyio.current_time()
+            began = now if began is None else began
+            if now - began >= age:
+                return
+
+    async def _piece(self, most: int, patience: float | None) -> memoryview | None:
+        if self._left is None:
+            if self._ended:
+                return None
+            self._left = await self._pull(patience)
+            if self._left is None:
+                return None
+        piece = self._left
+        if len(piece) > most:
+            self._left = piece[most:]
+            piece = piece[:most]
+        else:
+            self._left = None
+        self.taken += len(piece)
+        if self.tap is not None:
+            self.tap.update(piece)
+        return piece
+
+    async def _pull(self, patience: float | None) -> memoryview | None:
+        if self._stopped is not None:
+            raise self._stopped
+        wait = self._idle if patience is None else min(patience, self._idle)
+        with anyio.CancelScope(deadline=anyio.current_time() + wait) as scope:
+            self._scope = scope
+            try:
+                while True:
+                    piece = await self._body.next()
+                    if piece is None:
+                        self._ended = True
+                        return None
+                    if len(piece):
+                        return memoryview(piece)
+            finally:
+                self._scope = None
+        if self._stopped is not None:
+            raise self._stopped
+        if patience is not None and patience < self._idle:
+            raise _Silence
+        raise Stalled(f"no byte came for {self._idle:g} seconds", seconds=round(self._idle))
+
+
+class _Silence(Exception):  # noqa: N818 - a signal between two methods, never seen outside
+    """The line is quiet; time to record what is there."""
+
+
+class NoBody:
+    """The body of a request that has none."""
+
+    async def next(self) -> Buffer | None:
+        """Always the end."""
+        return None
+
+
+class Bytes:
+    """A body that lies in memory."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data: bytes | None = data or None
+
+    async def next(self) -> Buffer | None:
+        """All of it, once."""
+        data, self._data = self._data, None
+        return data
+
+

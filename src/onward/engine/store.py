@@ -1,0 +1,308 @@
+"""Storing one body: admitted, written, made durable, accepted, recorded. In that order."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import anyio
+import anyio.to_thread
+
+from onward.core.admission import accept, admit, check_size, over_limit, part_conflict
+from onward.core.digest import SHA256, Hasher
+from onward.core.outcome import Outcome
+from onward.core.types import Admission, Buffer, Digest, Event, Layout, Limits, Run, Store, Stored, UploadId
+from onward.core.upload import Upload
+from onward.engine.intake import Body, Intake
+from onward.engine.ledger import Ledger
+from onward.engine.rules import Rules
+from onward.errors import (
+    BodyIncomplete,
+    ClientGone,
+    DigestMismatch,
+    Draining,
+    Locked,
+    OnwardError,
+    PartConflict,
+    Revoked,
+)
+from onward.ports import Lease, Locks, Span, Storage
+
+MIB = 1 << 20
+TRIES = 5
+"""How often a place may move (a layout gets fixed, a length declared) while a request waits for it."""
+
+
+class Storing:
+    """Carries out ``Store`` for the engine."""
+
+    def __init__(self, *, storage: Storage, ledger: Ledger, locks: Locks, limits: Limits, rules: Rules) -> None:
+        self._storage = storage
+        self._ledger = ledger
+        self._locks = locks
+        self._limits = limits
+        self._rules = rules
+        self._hashing = anyio.CapacityLimiter(4)
+        self._running: set[Intake] = set()
+        self._drained = False
+
+    def drain(self) -> None:
+        """End every body that is being read; what it brought and may be kept is recorded first."""
+        self._drained = True
+        for intake in list(self._running):
+            intake.stop(Draining(retry_after=1))
+
+    def rehearse(self, cmd: Store) -> None:
+        """Raises what an upload that begins with this command would be refused for."""
+        admit(Upload(UploadId("")), cmd, self._limits)
+
+    async def store(self, upload: Upload, cmd: Store, body: Body) -> Outcome:
+        """Keep the body at its place. Raises what the decisions raise; nothing recorded is ever lost."""
+        for _ in range(TRIES):
+            grant = admit(upload, cmd, self._limits)
+            if grant.replay_of is not None:
+                return await self._show_again(upload, cmd, grant, grant.replay_of, body)
+            span = _span(grant, cmd)
+            async with self._locks.hold(upload.id, span, timeout=self._rules.lock_wait, revoke=True) as lease:
+                await self._ledger.refresh(upload)
+                grant = admit(upload, cmd, self._limits)
+                if grant.replay_of is not None or _span(grant, cmd) != span:
+                    continue
+                return await self._take(upload, cmd, grant, body, lease)
+        raise Locked("the upload changes faster than this request can follow", retry_after=1)
+
+    async def _take(self, upload: Upload, cmd: Store, grant: Admission, body: Body, lease: Lease) -> Outcome:
+        async with self._reading(body, lease) as intake:
+            if grant.layout is Layout.NUMBERED:
+                run, digests = await self._write(upload, grant, intake, grant.start, grant.limit, cmd.digests)
+                await self._check_whole(grant, cmd, intake, digests)
+                return await self._record(upload, cmd, [run], intake.taken)
+            if grant.whole:
+                return await self._take_whole(upload, cmd, grant, intake)
+            return await self._take_segments(upload, cmd, grant, intake)
+
+    @asynccontextmanager
+    async def _reading(self, body: Body, lease: Lease | None) -> AsyncIterator[Intake]:
+        intake = Intake(body, idle=self._rules.body_idle)
+        if self._drained:
+            raise Draining(retry_after=1)
+        self._running.add(intake)
+        try:
+            async with anyio.create_task_group() as watch:
+                if lease is not None:
+                    watch.start_soon(intake.stop_when, lease.revoked)
+                yield intake
+                watch.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            # One writer, one reason: the watcher raises nothing, so the group holds one exception.
+            raise _only(group) from None
+        finally:
+            self._running.discard(intake)
+
+    # -- a chunk: all or nothing --------------------------------------------------------------------
+
+    async def _take_whole(self, upload: Upload, cmd: Store, grant: Admission, intake: Intake) -> Outcome:
+        pieces = list(_pieces(upload, grant.start, grant.start + grant.limit))
+        if len(pieces) > 1 or any(recorded for recorded, _, _ in pieces):
+            intake.tap = Hasher((SHA256, *(d.algorithm for d in cmd.digests)))
+        runs: list[Run] = []
+        digests: Mapping[str, Digest] = {}
+        for recorded, start, end in pieces:
+            if recorded:
+                await self._compare(upload, intake, start, end - start)
+            else:
+                run, digests = await self._write(upload, grant, intake, start, end - start, cmd.digests)
+                if run.size or grant.limit == 0 or (grant.start == start and intake.ended):
+                    runs.append(run)
+            if intake.ended:
+                break
+        computed = digests if intake.tap is None else intake.tap.digests()
+        await self._check_whole(grant, cmd, intake, computed)
+        return await self._record(upload, cmd, runs, intake.taken)
+
+    async def _check_whole(
+        self, grant: Admission, cmd: Store, intake: Intake, computed: Mapping[str, Digest]
+    ) -> None:
+        if not await intake.at_end():
+            raise over_limit(grant)
+        if cmd.size is not None and intake.taken != cmd.size:
+            raise BodyIncomplete(
+                f"the body has {intake.taken} bytes, Content-Length said {cmd.size}",
+                expected=cmd.size,
+                provided=intake.taken,
+            )
+        check_size(grant, intake.taken)
+        _check_digests(cmd.digests, computed)
+        if grant.expected is not None:
+            _check_digests((Digest(SHA256, grant.expected),), computed)
+
+    async def _write(
+        self,
+        upload: Upload,
+        grant: Admission,
+        intake: Intake,
+        key: int,
+        most: int,
+        wanted: Sequence[Digest],
+    ) -> tuple[Run, Mapping[str, Digest]]:
+        algorithms = tuple(dict.fromkeys((SHA256, *(d.algorithm for d in wanted))))
+        written = await self._storage.write(
+            upload.id,
+            grant.layout,
+            key,
+            intake.run(most),
+            algorithms=algorithms,
+            durable=self._rules.durable_parts,
+        )
+        run = Run(key=key, size=written.size, digest=written.digests[SHA256], token=written.token)
+        return run, written.digests
+
+    async def _record(self, upload: Upload, cmd: Store, runs: Sequence[Run], size: int) -> Outcome:
+        events = await self._ledger.record(upload, lambda newest: self._accept(newest, cmd, runs))
+        fresh = any(isinstance(event, Stored) for event in events)
+        part = upload.stored.get(runs[0].key) if len(runs) == 1 else None
+        return Outcome(upload=upload, part=part, size=size, fresh=fresh)
+
+    def _accept(self, newest: Upload, cmd: Store, runs: Sequence[Run]) -> list[Event]:
+        return accept(newest, cmd, runs, self._limits)
+
+    # -- a run by offset: its prefix counts -----------------------------------------------------------
+
+    async def _take_segments(self, upload: Upload, cmd: Store, grant: Admission, intake: Intake) -> Outcome:
+        at, end = grant.start, grant.start + grant.limit
+        fresh, part, fault = False, None, None
+        while fault is None:
+            try:
+                if await intake.at_end():
+                    break
+            except OnwardError as error:
+                fault = error
+                break
+            if at >= end:
+                raise over_limit(grant)
+            recorded, start, stop = next(_pieces(upload, at, end))
+            if recorded:
+                # What meets recorded bytes is compared; a cut comparison has proved nothing.
+                at += await self._compare(upload, intake, start, min(stop - start, self._rules.segment))
+                continue
+            most = min(stop - start, self._rules.segment)
+            blocks = intake.segment(most, age=self._rules.segment_age, silence=self._rules.segment_silence)
+            written = await self._storage.write(
+                upload.id, grant.layout, at, blocks, algorithms=(SHA256,), durable=self._rules.durable_parts
+            )
+            fault = intake.fault
+            if written.size:
+                run = Run(key=at, size=written.size, digest=written.digests[SHA256], token=written.token)
+                outcome = await self._record(upload, cmd, [run], intake.taken)
+                fresh, part = fresh or outcome.fresh, outcome.part
+                at += written.size
+        if fault is not None:
+            if not isinstance(fault, ClientGone | Revoked):
+                fault.facts.setdefault("offset", upload.offset)
+            raise fault
+        if intake.taken == 0:
+            # Nothing to record, but the layout and what was declared still count.
+            await self._ledger.record(upload, lambda newest: self._accept(newest, cmd, []))
+        return Outcome(upload=upload, part=part, size=intake.taken, fresh=fresh)
+
+    # -- bytes that are stored already ------------------------------------------------------------------
+
+    async def _compare(self, upload: Upload, intake: Intake, start: int, size: int) -> int:
+        """Hold the next bytes of the body against stored ones; how many were the same until it ended."""
+        stored = self._storage.peek(upload.id, Layout.FLAT, start, size)
+        have: memoryview = memoryview(b"")
+        done = 0
+        async for piece in intake.run(size):
+            view = memoryview(piece)
+            while len(view):
+                if not len(have):
+                    have = memoryview(await anext(stored, b""))
+                    if not len(have):
+                        raise PartConflict("stored bytes are missing; verify the upload", offset=start + done)
+                width = min(len(view), len(have))
+                if view[:width] != have[:width]:
+                    raise PartConflict("other bytes are stored for this place; nothing was changed", offset=start + done)
+                view, have = view[width:], have[width:]
+                done += width
+        return done
+
+    async def _show_again(
+        self, upload: Upload, cmd: Store, grant: Admission, stored: Stored, body: Body
+    ) -> Outcome:
+        """The place is recorded: the same bytes are fine, others are refused, nothing is written."""
+        async with self._reading(body, None) as intake:
+            hasher = Hasher((SHA256, *(d.algorithm for d in cmd.digests)))
+            await self._hash(hasher, intake.run(stored.size))
+            if not await intake.at_end() or hasher.size != stored.size or hasher.digest() != stored.digest:
+                _refuse_lie(cmd, intake)
+                raise part_conflict(grant.layout, stored.key, stored)
+            _check_digests(cmd.digests, hasher.digests())
+        if cmd.declared != type(cmd.declared)() and upload.sealed is None:
+            await self._ledger.record(upload, lambda newest: self._accept(newest, cmd, []))
+        return Outcome(upload=upload, part=stored, size=stored.size, fresh=False)
+
+    async def _hash(self, hasher: Hasher, blocks: AsyncIterator[Buffer]) -> None:
+        gathered: list[Buffer] = []
+        size = 0
+        async for block in blocks:
+            gathered.append(block)
+            size += len(block)
+            if size >= MIB:
+                await anyio.to_thread.run_sync(_update, hasher, gathered, limiter=self._hashing)
+                gathered, size = [], 0
+        if gathered:
+            await anyio.to_thread.run_sync(_update, hasher, gathered, limiter=self._hashing)
+
+
+def _update(hasher: Hasher, blocks: Sequence[Buffer]) -> None:
+    for block in blocks:
+        hasher.update(block)
+
+
+def _span(grant: Admission, cmd: Store) -> Span:
+    start, end = grant.span
+    if grant.layout is Layout.FLAT and cmd.size is not None:
+        end = min(end, start + max(cmd.size, 1))
+    return start, end
+
+
+def _pieces(upload: Upload, start: int, end: int) -> Iterator[tuple[bool, int, int]]:
+    """Cut a flat run where recorded bytes begin and end: ``(recorded, start, end)`` in order."""
+    if start >= end:
+        yield False, start, end
+        return
+    at = start
+    for hole_start, hole_end in upload.ranges.holes(start, end):
+        if at < hole_start:
+            yield True, at, hole_start
+        yield False, hole_start, hole_end
+        at = hole_end
+    if at < end:
+        yield True, at, end
+
+
+def _check_digests(wanted: Sequence[Digest], computed: Mapping[str, Digest]) -> None:
+    for digest in wanted:
+        found = computed[digest.algorithm]
+        if found != digest:
+            raise DigestMismatch(
+                f"the {digest.algorithm} of these bytes is not the one announced; nothing was stored",
+                algorithm=digest.algorithm,
+                expected=digest.value.hex(),
+                computed=found.value.hex(),
+            )
+
+
+def _refuse_lie(cmd: Store, intake: Intake) -> None:
+    """A body that is shorter than its own Content-Length is a cut one, not another one."""
+    if cmd.size is not None and intake.ended and intake.taken < cmd.size:
+        raise BodyIncomplete("the body ended early", expected=cmd.size, provided=intake.taken)
+
+
+def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first: BaseException = group
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first
+
+

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
@@ -11,8 +13,11 @@ import msgspec
 from msgspec import Meta
 
 from onward.core.types import Limits
+from onward.engine.engine import Engine
+from onward.engine.rules import Rules
 from onward.errors import OnwardError
-from onward.ports import OnConflict
+from onward.hooks.none import NoHooks
+from onward.ports import Hooks, Jobs, OnConflict
 
 PREFIX: Final = "ONWARD_"
 MIB: Final = 1 << 20
@@ -41,37 +46,89 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     host: Annotated[str, _doc("Address that `onward serve` listens on.")] = "127.0.0.1"
     port: Annotated[int, _doc("Port that `onward serve` listens on; 0 picks a free one.", ge=0, le=65535)] = 8000
     workers: Annotated[int, _doc("Server processes on that port.", ge=1, le=64)] = 1
-    worker: Annotated[bool, _doc("Run one worker process beside the server; turn off to run `onward worker` apart.")] = True
+    worker: Annotated[
+        bool, _doc("Run one worker process beside the server; turn off to run `onward worker` apart.")
+    ] = True
     merges: Annotated[int, _doc("Uploads that one worker process verifies at the same time.", ge=1, le=64)] = 2
-    log_level: Annotated[str, _doc("One of debug, info, warning, error.", pattern="^(debug|info|warning|error)$")] = "info"
-    token: Annotated[str, _doc("Bearer token of the operator routes (all uploads, all events). Empty: they are open, and only loopback is served.")] = ""
+    log_level: Annotated[str, _doc("One of debug, info, warning, error.", pattern="^(debug|info|warning|error)$")] = (
+        "info"
+    )
+    token: Annotated[
+        str,
+        _doc(
+            "Bearer token of the operator routes (all uploads, all events). Empty: they are open, and only loopback is served."
+        ),
+    ] = ""
     open: Annotated[bool, _doc("Serve beyond loopback without a token.")] = False
-    public_url: Annotated[str, _doc("Scheme and host that clients see, for `Location`; empty: what the request says.", pattern="^(https?://[^/?#]+)?$")] = ""
-    trusted_proxies: Annotated[tuple[str, ...], _doc("Addresses or networks whose `X-Forwarded-*` is believed, separated by commas.")] = ()
+    public_url: Annotated[
+        str,
+        _doc(
+            "Scheme and host that clients see, for `Location`; empty: what the request says.",
+            pattern="^(https?://[^/?#]+)?$",
+        ),
+    ] = ""
+    trusted_proxies: Annotated[
+        tuple[str, ...], _doc("Addresses or networks whose `X-Forwarded-*` is believed, separated by commas.")
+    ] = ()
     upload_path: Annotated[str, _doc("Path of the chunk API.", pattern="^(/[a-z0-9_-]+)+$")] = "/upload"
     files_path: Annotated[str, _doc("Path of published files.", pattern="^(/[a-z0-9_-]+)+$")] = "/files"
     uploads_path: Annotated[str, _doc("Path of the status of uploads.", pattern="^(/[a-z0-9_-]+)+$")] = "/uploads"
-    events_path: Annotated[str, _doc("Path of the event stream over all uploads.", pattern="^(/[a-z0-9_-]+)+$")] = "/events"
-    cors_origins: Annotated[tuple[str, ...], _doc("Origins that browsers may upload from, exact, separated by commas; `*` for any.")] = ("*",)
+    events_path: Annotated[str, _doc("Path of the event stream over all uploads.", pattern="^(/[a-z0-9_-]+)+$")] = (
+        "/events"
+    )
+    cors_origins: Annotated[
+        tuple[str, ...], _doc("Origins that browsers may upload from, exact, separated by commas; `*` for any.")
+    ] = ("*",)
     cors_credentials: Annotated[bool, _doc("Let browsers send cookies; needs exact origins.")] = False
-    durability: Annotated[str, _doc("When bytes must survive a power cut: `ack` (when acknowledged), `complete` (when sealed) or `none`.", pattern="^(ack|complete|none)$")] = "ack"
-    segment: Annotated[int, _doc("Bytes of a long body that are recorded at a time; a crash costs at most one.", ge=MIB // 4, le=1 << 30)] = 16 * MIB
+    durability: Annotated[
+        str,
+        _doc(
+            "When bytes must survive a power cut: `ack` (when acknowledged), `complete` (when sealed) or `none`.",
+            pattern="^(ack|complete|none)$",
+        ),
+    ] = "ack"
+    segment: Annotated[
+        int,
+        _doc("Bytes of a long body that are recorded at a time; a crash costs at most one.", ge=MIB // 4, le=1 << 30),
+    ] = 16 * MIB
     max_size: Annotated[int, _doc("Largest file.", ge=1, le=2**62)] = 1 << 40
     max_chunk: Annotated[int, _doc("Largest chunk.", ge=1, le=1 << 34)] = 64 * MIB
     max_chunks: Annotated[int, _doc("Most chunks of one file.", ge=1, le=1_000_000)] = 10_000
-    min_free: Annotated[int, _doc("Disk space that stays free; an upload that would take it gets 507.", ge=0)] = 256 * MIB
-    expire_after: Annotated[float, _doc("Seconds without a byte after which an unfinished upload is removed.", ge=1)] = 7 * DAY
-    forget_after: Annotated[float, _doc("Seconds that a failed, cancelled or expired upload is still answered for.", ge=1)] = 7 * DAY
+    min_free: Annotated[int, _doc("Disk space that stays free; an upload that would take it gets 507.", ge=0)] = (
+        256 * MIB
+    )
+    expire_after: Annotated[
+        float, _doc("Seconds without a byte after which an unfinished upload is removed.", ge=1)
+    ] = 7 * DAY
+    forget_after: Annotated[
+        float, _doc("Seconds that a failed, cancelled or expired upload is still answered for.", ge=1)
+    ] = 7 * DAY
     sweep_every: Annotated[float, _doc("Seconds between two sweeps for expired uploads and lost work.", ge=0.1)] = 30.0
-    body_idle: Annotated[float, _doc("Seconds without a byte of a body after which the request is ended with 408.", ge=0.1)] = 30.0
+    body_idle: Annotated[
+        float, _doc("Seconds without a byte of a body after which the request is ended with 408.", ge=0.1)
+    ] = 30.0
     header_timeout: Annotated[float, _doc("Seconds in which the headers of a request must have come.", ge=0.1)] = 30.0
     max_header: Annotated[int, _doc("Most header bytes of a request; more gets 431.", ge=1024, le=MIB)] = 64 * 1024
-    drain: Annotated[float, _doc("Seconds that running requests get to save what they have when the server stops.", ge=0.1)] = 10.0
+    drain: Annotated[
+        float, _doc("Seconds that running requests get to save what they have when the server stops.", ge=0.1)
+    ] = 10.0
     lock_wait: Annotated[float, _doc("Seconds that a request waits for the place it writes to.", ge=0)] = 15.0
-    on_conflict: Annotated[OnConflict, _doc("When a final name is taken: `refuse`, `rename` or `replace`.")] = OnConflict.REFUSE
-    name_template: Annotated[str, _doc("Final name of uploads without a client's name, of `{id}`, `{filename}`, `{owner}`.")] = "{id}/{filename}"
-    delete_finished: Annotated[str, _doc("Whether `DELETE` may remove a published file: `refuse` or `allow`.", pattern="^(refuse|allow)$")] = "refuse"
-    queue_url: Annotated[str, _doc("Redis queue for the worker, as `redis://…`; empty: a queue in the data directory.", pattern="^((redis|rediss|unix)://.+)?$")] = ""
+    on_conflict: Annotated[OnConflict, _doc("When a final name is taken: `refuse`, `rename` or `replace`.")] = (
+        OnConflict.REFUSE
+    )
+    name_template: Annotated[
+        str, _doc("Final name of uploads without a client's name, of `{id}`, `{filename}`, `{owner}`.")
+    ] = "{id}/{filename}"
+    delete_finished: Annotated[
+        str, _doc("Whether `DELETE` may remove a published file: `refuse` or `allow`.", pattern="^(refuse|allow)$")
+    ] = "refuse"
+    queue_url: Annotated[
+        str,
+        _doc(
+            "Redis queue for the worker, as `redis://…`; empty: a queue in the data directory.",
+            pattern="^((redis|rediss|unix)://.+)?$",
+        ),
+    ] = ""
     queue_insecure: Annotated[bool, _doc("Accept a Redis without password on another host.")] = False
     hooks: Annotated[str, _doc("Your hooks, as `package.module:Class`; see the how-to.")] = ""
 
@@ -79,6 +136,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def limits(self) -> Limits:
         """The most that an upload may be."""
         return Limits(max_size=self.max_size, max_chunk=self.max_chunk, max_chunks=self.max_chunks)
+
+    @property
+    def rules(self) -> Rules:
+        """How the engine behaves."""
+        return Rules(
+            durable_parts=self.durability == "ack",
+            durable_seal=self.durability != "none",
+            segment=self.segment,
+            body_idle=self.body_idle,
+            lock_wait=self.lock_wait,
+            min_free=self.min_free,
+            expire_after=self.expire_after,
+            forget_after=self.forget_after,
+            on_conflict=self.on_conflict,
+            delete_finished=self.delete_finished == "allow",
+            name_template=self.name_template,
+        )
 
 
 def load(
@@ -96,6 +170,51 @@ def load(
     texts |= _named(os.environ if environ is None else environ)
     texts |= {name: value for name, value in (flags or {}).items() if value is not None}
     return _convert(texts)
+
+
+@asynccontextmanager
+async def open_engine(settings: Settings, *, jobs: Jobs, hooks: Hooks | None = None) -> AsyncIterator[Engine]:
+    """The engine over the data directory, closed on exit.
+
+    ``hooks`` win over the setting. Raises ``SettingsError`` or ``ServerFault`` if the directory
+    or the hooks cannot be used.
+    """
+    # Imported here, so that choosing a backend is all that loads it.
+    from onward.journal.sqlite import SqliteJournal  # noqa: PLC0415
+    from onward.locks.file import FileLocks  # noqa: PLC0415
+    from onward.storage.local import LocalStorage  # noqa: PLC0415
+
+    storage = LocalStorage(settings.data)
+    journal = SqliteJournal(settings.data / "onward.db")
+    engine = Engine(
+        storage=storage,
+        journal=journal,
+        catalog=journal,
+        locks=FileLocks(settings.data / "locks"),
+        hooks=hooks or load_hooks(settings.hooks),
+        jobs=jobs,
+        limits=settings.limits,
+        rules=settings.rules,
+    )
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+def load_hooks(path: str) -> Hooks:
+    """The hooks at ``package.module:Class``, made without arguments; none for an empty path.
+
+    Raises ``SettingsError`` if there is no such class.
+    """
+    if not path:
+        return NoHooks()
+    module, _, name = path.partition(":")
+    try:
+        hooks: Hooks = getattr(importlib.import_module(module), name)()
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        raise SettingsError(f"hooks cannot be loaded from {path!r}: {error}", field="hooks") from error
+    return hooks
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -132,7 +251,18 @@ def _read_dotenv(path: Path) -> dict[str, str]:
     return found
 
 
-_UNITS: Final = {"": 1, "b": 1, "k": 1 << 10, "kib": 1 << 10, "m": MIB, "mib": MIB, "g": 1 << 30, "gib": 1 << 30, "t": 1 << 40, "tib": 1 << 40}
+_UNITS: Final = {
+    "": 1,
+    "b": 1,
+    "k": 1 << 10,
+    "kib": 1 << 10,
+    "m": MIB,
+    "mib": MIB,
+    "g": 1 << 30,
+    "gib": 1 << 30,
+    "t": 1 << 40,
+    "tib": 1 << 40,
+}
 
 
 def parse_size(text: str) -> int:

@@ -7,7 +7,7 @@ when it does.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from typing import Final, Protocol
@@ -112,10 +112,10 @@ class Storage(Protocol):
     async def sync(self, id: UploadId) -> None:
         """Make durable what earlier writes of this upload left to the system. Missing is not an error."""
 
-    def peek(self, id: UploadId, layout: Layout, key: int, size: int) -> AsyncIterator[Buffer]:
+    def peek(self, id: UploadId, layout: Layout, key: int, size: int) -> AsyncGenerator[Buffer, None]:
         """Yield ``size`` stored bytes from ``key`` on (flat), or of the start of part ``key`` (numbered).
 
-        Yields less if less is there.
+        Yields less if less is there. Close it (``aclosing``) when you leave early.
         """
 
     def assembling(self, id: UploadId, plan: Plan, progress: Progress) -> AbstractAsyncContextManager[Assembly]:
@@ -125,8 +125,11 @@ class Storage(Protocol):
         held no write to this upload succeeds. The exit lets go; scratch bytes stay.
         """
 
-    def read(self, ref: str, start: int, size: int) -> AsyncIterator[Buffer]:
-        """Yield ``size`` published bytes from ``start``. Raises ``NotFound`` if ``ref`` is not there."""
+    def read(self, ref: str, start: int, size: int) -> AsyncGenerator[Buffer, None]:
+        """Yield ``size`` published bytes from ``start``. Raises ``NotFound`` if ``ref`` is not there.
+
+        Close it (``aclosing``) when you leave early.
+        """
 
     async def stat(self, ref: str) -> int:
         """Size of a published blob. Raises ``NotFound``."""

@@ -1,4 +1,4 @@
-"""May these bytes be stored here? And, once they are durable: may they be recorded?
+"""Whether bytes may be stored at a place and, once they are durable, be recorded.
 
 Decisions over an ``Upload``: nothing here changes it.
 """
@@ -91,9 +91,7 @@ def check_size(grant: Admission, size: int | None) -> None:
     if size is None or grant.replay_of is not None:
         return
     if grant.exact is not None and size < grant.exact:
-        raise LengthConflict(
-            f"this chunk has {grant.exact} bytes, not {size}", expected=grant.exact, provided=size
-        )
+        raise LengthConflict(f"this chunk has {grant.exact} bytes, not {size}", expected=grant.exact, provided=size)
     if size > grant.limit:
         raise over_limit(grant, size)
 
@@ -161,7 +159,9 @@ def _admit_number(upload: Upload, cmd: Store, at: Number, joined: Declaration, l
         )
     total = len(joined.part_digests)
     if total and number > total:
-        raise LengthConflict(f"{total} chunks were declared; this one is number {number}", expected=total, provided=number)
+        raise LengthConflict(
+            f"{total} chunks were declared; this one is number {number}", expected=total, provided=number
+        )
     expected = joined.part_digests[number - 1] if total else None
     if _layout_of(cmd, joined) is Layout.FLAT:
         return _admit_flat_chunk(upload, cmd, number, joined, expected)
@@ -170,7 +170,9 @@ def _admit_number(upload: Upload, cmd: Store, at: Number, joined: Declaration, l
     if already is None and cmd.size == 0:
         _refuse_empty(number, upload)
     if 1 in upload.stored and upload.stored[1].size == 0 and number > 1:
-        raise LengthConflict("chunk 1 is empty, so the file is empty and has no other chunk", expected=1, provided=number)
+        raise LengthConflict(
+            "chunk 1 is empty, so the file is empty and has no other chunk", expected=1, provided=number
+        )
     limit, rule = limits.max_chunk, "chunk"
     if already is None and left < limit:
         limit, rule = left, "size" if joined.length is None else "length"
@@ -219,9 +221,7 @@ def _admit_offset(upload: Upload, cmd: Store, at: Offset, joined: Declaration, l
         raise NumberedLayout("the chunks of this upload came by number, so a byte offset has no place yet")
     end = limits.max_size if joined.length is None else joined.length
     if at.offset > end:
-        raise LengthConflict(
-            f"offset {at.offset} lies beyond the end, {end}", expected=end, provided=at.offset
-        )
+        raise LengthConflict(f"offset {at.offset} lies beyond the end, {end}", expected=end, provided=at.offset)
     limit, rule = end - at.offset, "size" if joined.length is None else "length"
     if cmd.digests and limits.max_chunk < limit:
         limit, rule = limits.max_chunk, "chunk"
@@ -269,7 +269,7 @@ def _end_by_short_chunk(
         _refuse_empty(cmd.at.number, upload)
     if upload.ranges.end > end:
         raise LengthConflict(
-            f"a chunk of {end - start} bytes would end the file at {end}, but bytes up to {upload.ranges.end} are stored",
+            f"a chunk of {end - start} bytes would end the file at {end}, but {upload.ranges.end} bytes are stored",
             expected=upload.ranges.end,
             provided=end,
         )

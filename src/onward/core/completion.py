@@ -1,4 +1,4 @@
-"""Is the whole there? And, after the read-back: is it the file that was meant?
+"""Whether the whole is there and, after the read-back, whether it is the file that was meant.
 
 Decisions over an ``Upload``: nothing here changes it.
 """
@@ -52,9 +52,7 @@ def _seal_numbered(upload: Upload, cmd: Seal, joined: Declaration) -> Sealed:
     total = cmd.parts if cmd.parts is not None else declared
     highest = upload.ranges.end - 1
     if total is not None and highest > total:
-        raise LengthConflict(
-            f"chunk {highest} is stored, but the total is {total}", expected=highest, provided=total
-        )
+        raise LengthConflict(f"chunk {highest} is stored, but the total is {total}", expected=highest, provided=total)
     count = highest if total is None else total
     lacking = [[a, b - 1] for a, b in upload.ranges.holes(1, count + 1)]
     if lacking:
@@ -103,9 +101,7 @@ def _seal_flat(upload: Upload, cmd: Seal, joined: Declaration) -> Sealed:
             size = joined.part_size
             facts["missing"] = [[a // size + 1, -(-b // size)] for a, b in lacking[:SHOWN]]
         raise _incomplete(f"{sum(b - a for a, b in lacking)} bytes are missing", **facts)
-    return Sealed(
-        length=length, parts=parts, digest=joined.digest, total_known=known or cmd.parts is not None
-    )
+    return Sealed(length=length, parts=parts, digest=joined.digest, total_known=known or cmd.parts is not None)
 
 
 def _wrong_total(expected: int, provided: int) -> LengthConflict:

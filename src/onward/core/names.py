@@ -30,9 +30,7 @@ def clean(name: str) -> str:
         raise BadName("the name is empty")
     size = len(name.encode("utf-8", "surrogatepass"))
     if size > MAX_NAME_BYTES:
-        raise BadName(
-            f"the name has {size} bytes; {MAX_NAME_BYTES} are allowed", limit=MAX_NAME_BYTES, provided=size
-        )
+        raise BadName(f"the name has {size} bytes; {MAX_NAME_BYTES} are allowed", limit=MAX_NAME_BYTES, provided=size)
     if "/" in name or "\\" in name:
         raise BadName("the name has a path separator in it", name=_shown(name))
     if any(unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp", "Cn"} or c in _BIDI for c in name):

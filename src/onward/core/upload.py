@@ -56,6 +56,8 @@ class Upload:
     """Where one upload stands after the events folded so far. Read it freely; only ``apply`` changes it."""
 
     __slots__ = (
+        "_run_bytes",
+        "_run_end",
         "active_at",
         "created_at",
         "declared",
@@ -74,8 +76,6 @@ class Upload:
         "state",
         "stored",
         "version",
-        "_run_bytes",
-        "_run_end",
     )
 
     def __init__(self, id: UploadId) -> None:

@@ -86,12 +86,8 @@ class Engine:
         self.rules = rules
         self.clock = clock
         self._randomness = randomness
-        self.ledger = Ledger(
-            journal, clock=clock, sync_parts=rules.durable_parts, sync_seal=rules.durable_seal
-        )
-        self._storing = Storing(
-            storage=storage, ledger=self.ledger, locks=locks, limits=limits, rules=rules
-        )
+        self.ledger = Ledger(journal, clock=clock, sync_parts=rules.durable_parts, sync_seal=rules.durable_seal)
+        self._storing = Storing(storage=storage, ledger=self.ledger, locks=locks, limits=limits, rules=rules)
         self._finishing = Finishing(
             storage=storage,
             ledger=self.ledger,
@@ -174,11 +170,9 @@ class Engine:
             outcome = await self._storing.store(upload, cmd, body)
         except Revoked:
             raise Locked("a newer request took over this place", retry_after=1) from None
-        await self._queue_if_sealed(upload, outcome.fresh)
+        await self._queue_if_sealed(upload, fresh=outcome.fresh)
         if created:
-            return Outcome(
-                upload=upload, created=True, part=outcome.part, size=outcome.size, fresh=outcome.fresh
-            )
+            return Outcome(upload=upload, created=True, part=outcome.part, size=outcome.size, fresh=outcome.fresh)
         return outcome
 
     async def _seal(self, cmd: Seal, caller: Caller) -> Outcome:
@@ -189,7 +183,7 @@ class Engine:
             fresh = await self._seal_open(upload, cmd)
         else:
             seal(upload, cmd, self.limits)
-        await self._queue_if_sealed(upload, fresh)
+        await self._queue_if_sealed(upload, fresh=fresh)
         return Outcome(upload=upload, fresh=fresh)
 
     async def _seal_open(self, upload: Upload, cmd: Seal) -> bool:
@@ -225,10 +219,10 @@ class Engine:
 
     async def _find(self, target: Target, caller: Caller) -> Upload:
         if isinstance(target, ClientName):
-            id = await self.catalog.find(target)
-            if id is None:
+            known = await self.catalog.find(target)
+            if known is None:
                 raise await self._unknown(target)
-            return await self.ledger.load(id)
+            return await self.ledger.load(known)
         upload = await self.ledger.load(target)
         if upload.spec.owner != caller.owner and not caller.operator:
             raise NotFound
@@ -245,17 +239,17 @@ class Engine:
         return NotFound(f"there is no upload {name.name!r}")
 
     async def _holder(self, name: ClientName) -> Upload | None:
-        id = await self.catalog.find(name)
-        return None if id is None else await self.ledger.load(id)
+        known = await self.catalog.find(name)
+        return None if known is None else await self.ledger.load(known)
 
     async def _repeated(self, cmd: Create) -> Upload | None:
         """The upload that this idempotency key made before."""
         if cmd.idempotency_key is None:
             return None
-        id = await self.catalog.find_key(cmd.spec.owner, cmd.idempotency_key)
-        if id is None:
+        known = await self.catalog.find_key(cmd.spec.owner, cmd.idempotency_key)
+        if known is None:
             return None
-        upload = await self.ledger.load(id)
+        upload = await self.ledger.load(known)
         if upload.spec.name != cmd.spec.name or upload.spec.declared != cmd.spec.declared:
             raise KeyReused("this idempotency key belongs to another upload")
         return upload
@@ -266,9 +260,7 @@ class Engine:
         if held.state is not State.DONE or _same_file(held, spec):
             return False
         if self.rules.on_conflict is OnConflict.REFUSE:
-            raise NameTaken(
-                "a finished file has this name; choose another", name=spec.name.name if spec.name else ""
-            )
+            raise NameTaken("a finished file has this name; choose another", name=spec.name.name if spec.name else "")
         return True
 
     async def _declare_more(self, upload: Upload, cmd: Create) -> Outcome:
@@ -293,23 +285,21 @@ class Engine:
         spec = await self.hooks.before_create(caller, spec)
         return await self._begin(spec, Policy(), held, None)
 
-    async def _begin(
-        self, spec: Spec, policy: Policy, replaced: Upload | None, key: str | None
-    ) -> tuple[Upload, bool]:
-        id = make_id(self._randomness(16))
-        place = await self.storage.open(id, spec)
+    async def _begin(self, spec: Spec, policy: Policy, replaced: Upload | None, key: str | None) -> tuple[Upload, bool]:
+        new = make_id(self._randomness(16))
+        place = await self.storage.open(new, spec)
         got = await self.journal.create(
-            id,
-            [Created(id=id, spec=spec, policy=policy, place=place)],
+            new,
+            [Created(id=new, spec=spec, policy=policy, place=place)],
             at=self.clock(),
             name=spec.name,
             replaces=None if replaced is None else replaced.id,
             key=None if key is None else (spec.owner, key),
             sync=self.rules.durable_parts,
         )
-        if got != id:
-            await self.storage.discard(id)
-        return await self.ledger.load(got), got == id
+        if got != new:
+            await self.storage.discard(new)
+        return await self.ledger.load(got), got == new
 
     # -- space and work -----------------------------------------------------------------------------
 
@@ -325,7 +315,7 @@ class Engine:
         if free - others - size < self.rules.min_free:
             raise NoSpace("the server has no room for this; what it has is safe, try again later")
 
-    async def _queue_if_sealed(self, upload: Upload, fresh: bool) -> None:
+    async def _queue_if_sealed(self, upload: Upload, *, fresh: bool) -> None:
         if upload.state is State.SEALED and fresh:
             await self.queue(upload.id)
 
@@ -333,7 +323,7 @@ class Engine:
         """Hint the worker. A queue that is down costs time, not uploads: the sweeper hints again."""
         try:
             await self.jobs.finish_later(id)
-        except Exception:  # noqa: BLE001 - whatever the queue's library raises; the sweeper repeats the hint
+        except Exception:
             log.warning("the queue cannot be reached; upload %s is queued again by the sweeper", id, exc_info=True)
 
 

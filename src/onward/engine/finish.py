@@ -129,9 +129,7 @@ class _Report:
         await self._ledger.refresh(self._upload)
         if self._upload.state is State.GONE:
             raise _CalledOff
-        await self._catalog.report(
-            self._upload.id, WorkDone(phase=phase, done=done, total=total, at=self._clock())
-        )
+        await self._catalog.report(self._upload.id, WorkDone(phase=phase, done=done, total=total, at=self._clock()))
 
 
 def _if_sealed(upload: Upload, event: Event) -> list[Event]:

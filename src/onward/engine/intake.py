@@ -30,7 +30,7 @@ class Intake:
     ``stop`` is called. Bytes that were read and not used are handed out again first.
     """
 
-    __slots__ = ("_body", "_ended", "_idle", "_left", "_scope", "_stopped", "fault", "tap", "taken")
+    __slots__ = ("_body", "_ended", "_idle", "_left", "_scope", "_stopped", "fault", "taken", "tap")
 
     def __init__(self, body: Body, *, idle: float, tap: Hasher | None = None) -> None:
         self._body = body
@@ -145,7 +145,7 @@ class Intake:
         raise Stalled(f"no byte came for {self._idle:g} seconds", seconds=round(self._idle))
 
 
-class _Silence(Exception):  # noqa: N818 - a signal between two methods, never seen outside
+class _Silence(Exception):
     """The line is quiet; time to record what is there."""
 
 
@@ -167,5 +167,3 @@ class Bytes:
         """All of it, once."""
         data, self._data = self._data, None
         return data
-
-

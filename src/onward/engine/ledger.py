@@ -72,9 +72,7 @@ class Ledger:
                     return events
                 version, at = upload.version, self._clock()
                 try:
-                    await self._journal.append(
-                        upload.id, events, version=version, at=at, sync=self._must_sync(events)
-                    )
+                    await self._journal.append(upload.id, events, version=version, at=at, sync=self._must_sync(events))
                 except VersionConflict:
                     await anyio.sleep(0.001 * attempt)
                     continue

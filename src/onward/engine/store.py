@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 import anyio
 import anyio.to_thread
@@ -74,7 +74,9 @@ class Storing:
     async def _take(self, upload: Upload, cmd: Store, grant: Admission, body: Body, lease: Lease) -> Outcome:
         async with self._reading(body, lease) as intake:
             if grant.layout is Layout.NUMBERED:
-                run, digests = await self._write(upload, grant, intake, grant.start, grant.limit, cmd.digests)
+                run, digests = await self._write(
+                    upload, grant, intake, (grant.start, grant.start + grant.limit), cmd.digests
+                )
                 await self._check_whole(grant, cmd, intake, digests)
                 return await self._record(upload, cmd, [run], intake.taken)
             if grant.whole:
@@ -111,7 +113,7 @@ class Storing:
             if recorded:
                 await self._compare(upload, intake, start, end - start)
             else:
-                run, digests = await self._write(upload, grant, intake, start, end - start, cmd.digests)
+                run, digests = await self._write(upload, grant, intake, (start, end), cmd.digests)
                 if run.size or grant.limit == 0 or (grant.start == start and intake.ended):
                     runs.append(run)
             if intake.ended:
@@ -120,9 +122,7 @@ class Storing:
         await self._check_whole(grant, cmd, intake, computed)
         return await self._record(upload, cmd, runs, intake.taken)
 
-    async def _check_whole(
-        self, grant: Admission, cmd: Store, intake: Intake, computed: Mapping[str, Digest]
-    ) -> None:
+    async def _check_whole(self, grant: Admission, cmd: Store, intake: Intake, computed: Mapping[str, Digest]) -> None:
         if not await intake.at_end():
             raise over_limit(grant)
         if cmd.size is not None and intake.taken != cmd.size:
@@ -141,20 +141,19 @@ class Storing:
         upload: Upload,
         grant: Admission,
         intake: Intake,
-        key: int,
-        most: int,
+        span: Span,
         wanted: Sequence[Digest],
     ) -> tuple[Run, Mapping[str, Digest]]:
         algorithms = tuple(dict.fromkeys((SHA256, *(d.algorithm for d in wanted))))
         written = await self._storage.write(
             upload.id,
             grant.layout,
-            key,
-            intake.run(most),
+            span[0],
+            intake.run(span[1] - span[0]),
             algorithms=algorithms,
             durable=self._rules.durable_parts,
         )
-        run = Run(key=key, size=written.size, digest=written.digests[SHA256], token=written.token)
+        run = Run(key=span[0], size=written.size, digest=written.digests[SHA256], token=written.token)
         return run, written.digests
 
     async def _record(self, upload: Upload, cmd: Store, runs: Sequence[Run], size: int) -> Outcome:
@@ -209,26 +208,22 @@ class Storing:
 
     async def _compare(self, upload: Upload, intake: Intake, start: int, size: int) -> int:
         """Hold the next bytes of the body against stored ones; how many were the same until it ended."""
-        stored = self._storage.peek(upload.id, Layout.FLAT, start, size)
         have: memoryview = memoryview(b"")
         done = 0
-        async for piece in intake.run(size):
-            view = memoryview(piece)
-            while len(view):
-                if not len(have):
-                    have = memoryview(await anext(stored, b""))
+        async with aclosing(self._storage.peek(upload.id, Layout.FLAT, start, size)) as stored:
+            async for piece in intake.run(size):
+                view = memoryview(piece)
+                while len(view):
                     if not len(have):
-                        raise PartConflict("stored bytes are missing; verify the upload", offset=start + done)
-                width = min(len(view), len(have))
-                if view[:width] != have[:width]:
-                    raise PartConflict("other bytes are stored for this place; nothing was changed", offset=start + done)
-                view, have = view[width:], have[width:]
-                done += width
+                        have = memoryview(await anext(stored, b""))
+                    width = min(len(view), len(have))
+                    if width == 0 or view[:width] != have[:width]:
+                        raise part_conflict(Layout.FLAT, start + done, None)
+                    view, have = view[width:], have[width:]
+                    done += width
         return done
 
-    async def _show_again(
-        self, upload: Upload, cmd: Store, grant: Admission, stored: Stored, body: Body
-    ) -> Outcome:
+    async def _show_again(self, upload: Upload, cmd: Store, grant: Admission, stored: Stored, body: Body) -> Outcome:
         """The place is recorded: the same bytes are fine, others are refused, nothing is written."""
         async with self._reading(body, None) as intake:
             hasher = Hasher((SHA256, *(d.algorithm for d in cmd.digests)))
@@ -304,5 +299,3 @@ def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
     return first
-
-

@@ -1,0 +1,140 @@
+"""What happens without a request: expiry, orphans, lost jobs, and telling the hooks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import msgspec
+
+from onward.core.completion import remove
+from onward.core.types import Event, State, UploadId
+from onward.core.upload import Upload
+from onward.engine.engine import Engine
+from onward.errors import Locked, NotFound
+from onward.ports import FINISH, WHOLE, Due
+
+log = logging.getLogger("onward.sweep")
+
+BATCH = 500
+"""Uploads that one pass looks at for each question."""
+
+HOUSEKEEPER = UploadId("0" * 32)
+"""Whose FINISH lock the one process holds that sweeps."""
+
+HOOKS_CURSOR = "hooks"
+
+
+class Swept(msgspec.Struct, kw_only=True):
+    """What one sweep did."""
+
+    expired: int = 0
+    forgotten: int = 0
+    orphans: int = 0
+    queued: int = 0
+    told: int = 0
+
+
+async def sweep(engine: Engine, *, started: bool = False) -> Swept | None:
+    """Do all that is due, once. ``None`` if another process is at it.
+
+    ``started`` also queues uploads that were sealed a moment ago and looks for scratch bytes of
+    uploads that no journal knows: what a crash may have left.
+    """
+    try:
+        async with engine.locks.hold(HOUSEKEEPER, FINISH, timeout=0):
+            now = engine.clock()
+            swept = Swept()
+            swept.queued = await requeue(engine, before=now if started else now - engine.rules.requeue_after)
+            swept.expired = await expire(engine, before=now - engine.rules.expire_after)
+            swept.forgotten = await forget(engine, before=now - engine.rules.forget_after)
+            if started:
+                swept.orphans = await orphans(engine)
+            swept.told = await tell(engine)
+            return swept
+    except Locked:
+        return None
+
+
+class Sweeper:
+    """Sweeps each time it is called, the first time as after a crash. Several processes may have one each."""
+
+    def __init__(self) -> None:
+        self._started = True
+
+    async def __call__(self, engine: Engine) -> None:
+        """Do all that is due, unless another process is at it."""
+        if await sweep(engine, started=self._started) is not None:
+            self._started = False
+
+
+async def requeue(engine: Engine, *, before: float) -> int:
+    """Queue again what is sealed and not published since ``before``."""
+    ids = await engine.catalog.due(Due.FINISH, before=before, limit=BATCH)
+    for due in ids:
+        await engine.queue(due)
+    return len(ids)
+
+
+async def expire(engine: Engine, *, before: float) -> int:
+    """Remove unfinished uploads that got no byte since ``before``. A running write keeps its upload alive."""
+    count = 0
+    for due in await engine.catalog.due(Due.EXPIRE, before=before, limit=BATCH):
+        try:
+            async with engine.locks.hold(due, WHOLE, timeout=0):
+                upload = await engine.ledger.load(due)
+                events = await engine.ledger.record(upload, lambda newest: _expired(newest, before))
+        except (Locked, NotFound):
+            continue
+        if events:
+            count += 1
+            log.info("upload %s has expired", due)
+            await engine.storage.discard(due)
+            await engine.locks.forget(due)
+    return count
+
+
+def _expired(upload: Upload, before: float) -> Sequence[Event]:
+    if upload.state is not State.OPEN or upload.active_at >= before:
+        return []
+    return remove(upload, "expired")
+
+
+async def forget(engine: Engine, *, before: float) -> int:
+    """Drop the records of uploads that failed, were cancelled or expired before ``before``."""
+    ids = await engine.catalog.due(Due.FORGET, before=before, limit=BATCH)
+    for due in ids:
+        await engine.storage.discard(due)
+        await engine.journal.drop(due)
+        await engine.locks.forget(due)
+        engine.ledger.forget(due)
+    return len(ids)
+
+
+async def orphans(engine: Engine) -> int:
+    """Free scratch bytes that nothing will ever ask for."""
+    count = 0
+    async for found in engine.storage.scratch():
+        row = await engine.catalog.summary(found)
+        if row is None or row.state in {State.DONE, State.FAILED, State.GONE}:
+            await engine.storage.discard(found)
+            count += 1
+    return count
+
+
+async def tell(engine: Engine) -> int:
+    """Give the hooks every event they were not told of, in order, at least once."""
+    count = 0
+    cursor = await engine.catalog.cursor(HOOKS_CURSOR)
+    while items := await engine.catalog.feed(after=cursor, limit=BATCH):
+        for item in items:
+            try:
+                await engine.hooks.after(item)
+            except Exception:
+                log.exception("a hook failed on event %d; it is told again", item.seq)
+                await engine.catalog.move_cursor(HOOKS_CURSOR, cursor)
+                return count
+            cursor = item.seq
+            count += 1
+        await engine.catalog.move_cursor(HOOKS_CURSOR, cursor)
+    return count

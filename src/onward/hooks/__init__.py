@@ -1,0 +1,1 @@
+"""The host application's say in what is stored and published."""

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from taskiq import TaskiqMessage, TaskiqMiddleware, TaskiqResult
 from taskiq.abc.broker import AsyncBroker
@@ -19,28 +19,38 @@ MAX_MESSAGE: Final = 64 * 1024
 """Most bytes of a message; Onward's own have about 200."""
 
 
-class Poison(Exception):
-    """A message that must not be executed. ``str(error)`` is the reason."""
+class Poison(NamedTuple):
+    """A message must not be executed."""
+
+    reason: str
 
 
-def admit(broker: AsyncBroker, data: bytes) -> tuple[str, bytes]:
-    """The id of a message and the message as it may be executed.
+class Admitted(NamedTuple):
+    """A message may be executed: its Taskiq id, and what to give to Taskiq."""
+
+    key: str
+    data: bytes
+
+
+def admit(broker: AsyncBroker, data: bytes | None, *, tries: int, max_tries: int) -> Admitted | Poison:
+    """Whether a message that came out of a queue for the ``tries``-th time is executed.
 
     Only tasks registered with this very broker are taken, and labels (which can change
     time-outs and acknowledgement) come from the registered task, never from the message.
-    Raises ``Poison``.
     """
-    if len(data) > MAX_MESSAGE:
-        raise Poison("is too large")
+    if data is None or len(data) > MAX_MESSAGE:
+        return Poison("is no message of ours")
     try:
         message = broker.formatter.loads(data)
-    except Exception as error:  # whatever a decoder raises over foreign bytes means the same
-        raise Poison(f"cannot be decoded ({type(error).__name__})") from None
+    except Exception as error:  # noqa: BLE001 - whatever a decoder raises over foreign bytes means the same
+        return Poison(f"cannot be decoded ({type(error).__name__})")
     task = broker.local_task_registry.get(message.task_name)
     if task is None:
-        raise Poison("names no task of ours")
+        return Poison("names no task of ours")
+    if tries > max_tries:
+        return Poison(f"was tried {tries - 1} times")
     clean = message.model_copy(update={"labels": dict(task.labels), "labels_types": None})
-    return message.task_id, broker.formatter.dumps(clean).message
+    return Admitted(message.task_id, broker.formatter.dumps(clean).message)
 
 
 _failure: ContextVar[BaseException | None] = ContextVar("onward_failure", default=None)

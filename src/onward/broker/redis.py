@@ -19,7 +19,7 @@ from taskiq.abc.broker import AsyncBroker
 from taskiq.serializers import JSONSerializer
 from taskiq_redis import RedisStreamBroker
 
-from onward.broker.delivery import Held, Outage, Outcome, Poison, admit, failure, interrupted, retry_delay
+from onward.broker.delivery import Admitted, Held, Outage, Outcome, admit, failure, interrupted, retry_delay
 
 log = logging.getLogger("onward.queue")
 
@@ -183,12 +183,12 @@ class DurableStreamBroker(RedisStreamBroker):
         if isinstance(error, ResponseError) and str(error).startswith("NOGROUP"):
             try:
                 await self._redis.xgroup_create(self.queue_name, self.consumer_group_name, id="0", mkstream=True)
-                return
             except _TROUBLE as second:
-                if str(second).startswith("BUSYGROUP"):  # another worker was faster
-                    return
                 error = second
-        await asyncio.sleep(self._outage.failed(error))
+            else:
+                return
+        if not str(error).startswith("BUSYGROUP"):  # another worker was faster
+            await asyncio.sleep(self._outage.failed(error))
 
     async def _next(self) -> _Entry | None:
         if time.monotonic() >= self._claim_at:
@@ -198,8 +198,8 @@ class DurableStreamBroker(RedisStreamBroker):
             self.consumer_group_name, self.consumer_name, streams, count=self.count, block=self.block
         )
         for _, entries in fetched or ():
-            for id, fields in entries:
-                return _Entry(_text(id), _data(fields), 1)
+            for name, fields in entries:
+                return _Entry(_text(name), _data(fields), 1)
         return None
 
     async def _claim(self) -> _Entry | None:
@@ -210,8 +210,8 @@ class DurableStreamBroker(RedisStreamBroker):
         self._cursor = _text(reply[0])
         if self._cursor == "0-0":
             self._claim_at = time.monotonic() + min(self.idle_timeout / 4000, 5.0)
-        for id, fields in reply[1]:
-            name = _text(id)
+        for claimed, fields in reply[1]:
+            name = _text(claimed)
             if name in self._held:  # this process was stopped for longer than the idle time, and goes on
                 return None
             pending: Any = await self._redis.xpending_range(
@@ -221,21 +221,16 @@ class DurableStreamBroker(RedisStreamBroker):
         return None
 
     async def _admitted(self, entry: _Entry) -> AckableMessage | None:
-        try:
-            if entry.data is None:
-                raise Poison("is not a message")
-            key, data = admit(self, entry.data)
-            if entry.tries > self._max_tries:
-                raise Poison(f"was tried {entry.tries - 1} times")
-        except Poison as poison:
-            log.error("entry %s parked: it %s: %.100r", entry.id, poison, entry.data)
-            await self._park(entry, str(poison))
+        admitted = admit(self, entry.data, tries=entry.tries, max_tries=self._max_tries)
+        if not isinstance(admitted, Admitted):
+            log.error("entry %s parked: it %s: %.100r", entry.id, admitted.reason, entry.data)
+            await self._park(entry, admitted.reason)
             return None
         # From here on the message may be queued once more: something may have changed since.
         pipe = self._redis.pipeline(transaction=False)
-        pipe.hdel(self._known, key)
+        pipe.hdel(self._known, admitted.key)
         await pipe.execute(raise_on_error=False)
-        return AckableMessage(data=data, ack=partial(self._acknowledge, entry))
+        return AckableMessage(data=admitted.data, ack=partial(self._acknowledge, entry))
 
     async def _park(self, entry: _Entry, reason: str) -> None:
         pipe = self._redis.pipeline(transaction=False)
@@ -288,20 +283,20 @@ class DurableStreamBroker(RedisStreamBroker):
             self.queue_name, self.consumer_group_name, "-", "+", 100, consumername=self.consumer_name
         )
         ids = tuple(_text(each["message_id"]) for each in given)
-        unheld = tuple(id for id in ids if id not in self._held)
+        unheld = tuple(each for each in ids if each not in self._held)
         if unheld:
             await self._touch(unheld, idle=self.idle_timeout)
         await self._eval(_LEAVE, (self.queue_name,), self.consumer_group_name, self.consumer_name, _KEEP_CONSUMER)
 
-    async def _eval(self, script: str, keys: tuple[str, ...], *args: Any) -> Any:
+    async def _eval(self, script: str, keys: tuple[str, ...], *args: str | bytes | int) -> None:
         running: Any = self._redis.eval(script, len(keys), *keys, *args)
-        return await running
+        await running
 
 
 def _text(value: bytes | str) -> str:
     return value.decode("ascii") if isinstance(value, bytes) else value
 
 
-def _data(fields: Any) -> bytes | None:
+def _data(fields: object) -> bytes | None:
     value = fields.get(b"data") if isinstance(fields, dict) else None
     return value if isinstance(value, bytes) else None

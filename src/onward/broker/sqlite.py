@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import sqlite3
@@ -12,14 +13,14 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 from uuid import uuid4
 
 from taskiq import AckableMessage, BrokerMessage
 from taskiq.abc.broker import AsyncBroker
 from taskiq.serializers import JSONSerializer
 
-from onward.broker.delivery import Held, Outage, Outcome, Poison, admit, failure, interrupted, retry_delay
+from onward.broker.delivery import Admitted, Held, Outage, Outcome, admit, failure, interrupted, retry_delay
 from onward.broker.wake import Bell, ring
 
 log = logging.getLogger("onward.queue")
@@ -53,14 +54,25 @@ CREATE TABLE IF NOT EXISTS parked (
 """
 
 # A time further ahead than any lease or back-off means that the clock was set back since.
-_DUE: Final = """
-(run_at <= :now OR run_at > :far) AND (lease_until <= :now OR lease_until > :far)
+_ANY: Final = """
+SELECT 1 FROM jobs
+WHERE (run_at <= :now OR run_at > :far) AND (lease_until <= :now OR lease_until > :far) LIMIT 1
 """
-_ANY: Final = f"SELECT 1 FROM jobs WHERE {_DUE} LIMIT 1"
-_TAKE: Final = f"""
+_TAKE: Final = """
 UPDATE jobs SET lease_until = :until, owner = :owner, tries = tries + 1
-WHERE id = (SELECT id FROM jobs WHERE {_DUE} ORDER BY run_at, id LIMIT 1)
+WHERE id = (
+    SELECT id FROM jobs
+    WHERE (run_at <= :now OR run_at > :far) AND (lease_until <= :now OR lease_until > :far)
+    ORDER BY run_at, id LIMIT 1
+)
 RETURNING id, key, payload, tries, kicks
+"""
+_EXTEND: Final = """
+UPDATE jobs SET lease_until = ? WHERE owner = ? AND id IN (SELECT value FROM json_each(?))
+"""
+_FREE: Final = """
+UPDATE jobs SET owner = '', lease_until = 0, tries = tries - 1
+WHERE owner = ? AND id NOT IN (SELECT value FROM json_each(?))
 """
 
 
@@ -185,18 +197,15 @@ class SqliteBroker(AsyncBroker):
         return None if job is None or job.id in self._held else job
 
     async def _admitted(self, job: _Job) -> AckableMessage | None:
+        admitted = admit(self, job.payload, tries=job.tries, max_tries=self._max_tries)
+        if isinstance(admitted, Admitted):
+            return AckableMessage(data=admitted.data, ack=partial(self._acknowledge, job))
+        log.error("message %d parked: it %s: %.100r", job.id, admitted.reason, job.payload)
         try:
-            if job.tries > self._max_tries:
-                raise Poison(f"was tried {job.tries - 1} times")
-            _, data = admit(self, job.payload)
-        except Poison as poison:
-            log.error("message %d parked: it %s: %.100r", job.id, poison, job.payload)
-            try:
-                await self._call(self._park, job, str(poison))
-            except (sqlite3.Error, OSError) as error:
-                await asyncio.sleep(self._outage.failed(error))
-            return None
-        return AckableMessage(data=data, ack=partial(self._acknowledge, job))
+            await self._call(self._park, job, admitted.reason)
+        except (sqlite3.Error, OSError) as error:
+            await asyncio.sleep(self._outage.failed(error))
+        return None
 
     async def _acknowledge(self, job: _Job) -> None:
         try:
@@ -219,12 +228,12 @@ class SqliteBroker(AsyncBroker):
 
     # -- in the thread --------------------------------------------------------------------------
 
-    def _submit(self, function: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+    def _submit(self, function: Callable[..., T], *args: object) -> asyncio.Future[T]:
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="onward-queue")
         return asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
 
-    async def _call(self, function: Callable[..., T], *args: Any) -> T:
+    async def _call(self, function: Callable[..., T], *args: object) -> T:
         return await self._submit(function, *args)
 
     def _db(self) -> sqlite3.Connection:
@@ -274,11 +283,7 @@ class SqliteBroker(AsyncBroker):
         return _Job(*taken[0]) if taken else None
 
     def _extend(self, ids: tuple[int, ...]) -> None:
-        marks = ",".join("?" * len(ids))
-        self._db().execute(
-            f"UPDATE jobs SET lease_until = ? WHERE owner = ? AND id IN ({marks})",
-            (self._clock() + self._lease, self._owner, *ids),
-        )
+        self._db().execute(_EXTEND, (self._clock() + self._lease, self._owner, json.dumps(ids)))
 
     def _settle(self, job: _Job, error: BaseException | None) -> None:
         db, now = self._db(), self._clock()
@@ -312,11 +317,7 @@ class SqliteBroker(AsyncBroker):
             )
 
     def _free_unheld(self, held: tuple[int, ...]) -> None:
-        marks = ",".join("?" * len(held))
-        freed = self._db().execute(
-            f"UPDATE jobs SET owner = '', lease_until = 0, tries = tries - 1 WHERE owner = ? AND id NOT IN ({marks})",
-            (self._owner, *held),
-        )
+        freed = self._db().execute(_FREE, (self._owner, json.dumps(held)))
         if freed.rowcount:
             ring(self._bells)
 
@@ -332,11 +333,12 @@ def _into_wal(db: sqlite3.Connection, seconds: float) -> None:
     while True:
         try:
             db.execute("PRAGMA journal_mode = WAL")
-            return
         except sqlite3.OperationalError:
             if time.monotonic() > until:
                 raise
-        time.sleep(0.01)
+            time.sleep(0.01)
+        else:
+            return
 
 
 @contextlib.contextmanager

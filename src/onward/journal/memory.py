@@ -102,6 +102,11 @@ class MemoryJournal:
         self._check_open()
         return self._names.get(name)
 
+    async def find_key(self, owner: str | None, key: str) -> UploadId | None:
+        """See ``Catalog.find_key``."""
+        self._check_open()
+        return self._keys.get((owner, key))
+
     async def summary(self, id: UploadId) -> Summary | None:
         """See ``Catalog.summary``."""
         self._check_open()

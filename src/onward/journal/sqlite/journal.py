@@ -101,6 +101,10 @@ class SqliteJournal:
         """See ``Catalog.find``."""
         return await self._readers.point(partial(queries.name_holder, name=name))
 
+    async def find_key(self, owner: str | None, key: str) -> UploadId | None:
+        """See ``Catalog.find_key``."""
+        return await self._readers.point(partial(queries.key_holder, owner=owner, key=key))
+
     async def summary(self, id: UploadId) -> Summary | None:
         """See ``Catalog.summary``."""
         return await self._readers.point(partial(queries.summary, id=id))

@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from onward.errors import StorageFault
 from onward.journal.sqlite.faults import code_of, fault_of, is_busy
-from onward.journal.sqlite.schema import WAL_LIMIT
+from onward.journal.sqlite.schema import BUSY_SECONDS, WAL_LIMIT
 
 T = TypeVar("T")
 
@@ -26,6 +26,12 @@ GROUP: Final = 512
 
 BUSY_ATTEMPTS: Final = 6
 """How many times the busy timeout other processes may keep the file to themselves."""
+
+TRIM_EVERY: Final = 64
+"""Commits between two looks at the size of the write-ahead log."""
+
+TRIM_MILLISECONDS: Final = 100
+"""How long cutting the log may wait for readers."""
 
 
 class _Job(Generic[T]):
@@ -183,9 +189,14 @@ class Writer:
 
     def _trim(self) -> None:
         """Cut the log if readers that overlap each other have kept it from starting anew."""
-        if self.commits % 64 or not self._wal.exists() or os.stat(self._wal).st_size <= WAL_LIMIT:
+        if self.commits % TRIM_EVERY or not self._wal.exists() or os.stat(self._wal).st_size <= WAL_LIMIT:
             return
-        self._checkpoint()
+        # Whoever reads right now is not worth much waiting: there will be another time.
+        self._db.execute(f"PRAGMA busy_timeout = {TRIM_MILLISECONDS}").fetchall()
+        try:
+            self._checkpoint()
+        finally:
+            self._db.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}").fetchall()
 
 
 def _deliver(group: list[_Job[Any]]) -> None:

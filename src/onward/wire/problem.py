@@ -1,0 +1,84 @@
+"""Refusals as RFC 9457 problem details; every dialect that has no words of its own, and the web layer, use them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from onward.core.digest import ALGORITHMS
+from onward.errors import (
+    DigestUnsupported,
+    Fact,
+    OffsetMismatch,
+    OnwardError,
+    RangeUnsatisfiable,
+    ServerFault,
+    Signal,
+    Stalled,
+    Unauthorized,
+    UnsupportedEncoding,
+)
+from onward.wire.message import Head, Reply
+
+TYPE_PREFIX: Final = "urn:onward:problem:"
+"""What the ``type`` of a problem begins with; its ``code`` follows."""
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+_WANTED: Final = ", ".join(f"{name}={weight}" for name, weight in zip(ALGORITHMS, (10, 9), strict=False))
+
+
+def problem(error: OnwardError, head: Head | None = None) -> Reply:
+    """The refusal that an error stands for: its status, its sentence, its code and its facts as members.
+
+    Never cached; without a body for HEAD. What one part of Onward tells another is never
+    shown: a ``Signal`` that comes this far is a fault of the server.
+    """
+    if isinstance(error, Signal):
+        error = ServerFault()
+    members: dict[str, Fact] = {
+        **error.facts,
+        "type": TYPE_PREFIX + error.code,
+        "title": error.title,
+        "status": error.status_hint,
+        "detail": error.detail,
+        "code": error.code,
+    }
+    headers = {"Cache-Control": "no-store", **_headers(error)}
+    if head is not None and head.method == "HEAD":
+        return Reply(status=error.status_hint, headers=headers)
+    body = msgspec.json.encode({name: _writable(fact) for name, fact in members.items()})
+    return Reply(status=error.status_hint, headers=headers, body=body, media_type=MEDIA_TYPE)
+
+
+def _headers(error: OnwardError) -> dict[str, str]:
+    facts = error.facts
+    headers: dict[str, str] = {}
+    if "retry_after" in facts:
+        headers["Retry-After"] = str(facts["retry_after"])
+    # A conflict over one chunk has an `offset` too, but that is where the chunk lies, not where the upload stands.
+    offset = facts.get("expected" if isinstance(error, OffsetMismatch) else "offset")
+    if isinstance(error, OffsetMismatch | Stalled) and isinstance(offset, int):
+        headers["Upload-Offset"] = str(offset)
+    match error:
+        case Unauthorized():
+            headers["WWW-Authenticate"] = "Bearer"
+        case RangeUnsatisfiable() if "size" in facts:
+            headers["Content-Range"] = f"bytes */{facts['size']}"
+        case UnsupportedEncoding():
+            headers["Accept-Encoding"] = "identity"
+        case DigestUnsupported() if "field" in facts:
+            headers[f"Want-{facts['field']}"] = _WANTED
+        case _:
+            pass
+    return headers
+
+
+def _writable(fact: Fact) -> Fact:
+    """Text as it can stand in UTF-8: half a surrogate pair out of somebody's name must not break the answer."""
+    if isinstance(fact, str):
+        return fact.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(fact, list) and fact and isinstance(fact[0], str):
+        return [str(piece).encode("utf-8", "replace").decode("utf-8") for piece in fact]
+    return fact

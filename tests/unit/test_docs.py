@@ -24,6 +24,9 @@ _NOT_FOR_READERS: Final = re.compile(
 )
 
 
+_PYTHON: Final = re.compile(r"```python\n(.*?)```", re.DOTALL)
+
+
 def _name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
@@ -97,3 +100,9 @@ def test_every_hook_is_in_the_reference() -> None:
     methods = [name for name, value in vars(Hooks).items() if inspect.isfunction(value) and not name.startswith("_")]
     described = re.findall(r"^## `(\w+)", page, re.MULTILINE)
     assert described == methods
+
+
+@pytest.mark.parametrize("path", PAGES_FOR_READERS, ids=_name)
+def test_python_in_a_page_is_an_example_that_is_tested(path: Path) -> None:
+    examples = {example.read_text(encoding="utf-8") for example in (DOCS / "examples").glob("*.py")}
+    assert [code for code in _PYTHON.findall(path.read_text(encoding="utf-8")) if code not in examples] == []

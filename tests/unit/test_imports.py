@@ -172,7 +172,7 @@ def test_a_module_imports_only_what_its_layer_may(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module, source, breach",
+    ("module", "source", "breach"),
     [
         ("onward.core.types", "import anyio", "core may not know anyio"),
         ("onward.core.types", "from onward import ports", "core may not know ports"),
@@ -189,7 +189,7 @@ def test_the_reader_sees_a_breach(module: str, source: str, breach: str) -> None
 
 
 @pytest.mark.parametrize(
-    "module, source",
+    ("module", "source"),
     [
         ("onward.core.types", "import json\nfrom onward.errors import OnwardError\nimport msgspec"),
         ("onward.config", "def storage():\n    from onward.storage import local"),

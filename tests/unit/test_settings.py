@@ -78,7 +78,7 @@ def test_texts_become_values() -> None:
 
 
 @pytest.mark.parametrize(
-    "name, value",
+    ("name", "value"),
     [
         ("PORT", "65536"),
         ("PORT", "-1"),
@@ -114,7 +114,7 @@ def test_the_names_of_others_are_left_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "text, size",
+    ("text", "size"),
     [
         ("0", 0),
         ("4096", 4096),

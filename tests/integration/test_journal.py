@@ -57,6 +57,7 @@ class TestMemory(JournalConformance, CatalogConformance):
 UPLOADS = st.integers(0, 4).map(upload_id)
 OWNERS = st.sampled_from([None, "", "a"])
 TIMES = st.integers(0, 6).map(float)
+STATES = st.lists(st.sampled_from(State), max_size=3)
 EVENTS = st.lists(
     st.one_of(
         st.builds(stored, st.integers(0, 9), st.integers(0, 9)),
@@ -141,12 +142,7 @@ class Agreement(RuleBasedStateMachine):
         self.agree(*(journal.report(one, work) for journal in self.both))
         self.agree(*(journal.work(one) for journal in self.both))
 
-    @rule(
-        owner=OWNERS,
-        everyone=st.booleans(),
-        states=st.lists(st.sampled_from(State), max_size=3),
-        size=st.integers(1, 3),
-    )
+    @rule(owner=OWNERS, everyone=st.booleans(), states=STATES, size=st.integers(1, 3))
     def page(self, *, owner: Any, everyone: bool, states: list[State], size: int) -> None:
         afters: list[str | None] = [None, None]
         while True:
@@ -174,6 +170,7 @@ class Agreement(RuleBasedStateMachine):
         self.agree(*(journal.last_seq() for journal in self.both))
         self.agree(*(journal.feed(after=0, limit=1000) for journal in self.both))
         for owner in (None, "", "a"):
+            self.agree(*(journal.find_key(owner, "k") for journal in self.both))
             for name in ("m", "n"):
                 self.agree(*(journal.find(ClientName(owner, name)) for journal in self.both))
         for number in range(5):
@@ -183,4 +180,4 @@ class Agreement(RuleBasedStateMachine):
 
 def test_both_journals_agree() -> None:
     few = settings(max_examples=max(15, settings().max_examples // 8), stateful_step_count=20)
-    run_state_machine_as_test(Agreement, settings=few)  # type: ignore[no-untyped-call]  # hypothesis leaves it bare
+    run_state_machine_as_test(Agreement, settings=few)

@@ -83,7 +83,7 @@ async def begun(
     key: tuple[str | None, str] | None = None,
 ) -> UploadId:
     """Create an upload; returns what ``Journal.create`` does."""
-    id = upload_id(number)  # noqa: A001 - the word for it
+    id = upload_id(number)
     return await journal.create(
         id,
         [created(id, length=length, owner=owner, name=name), *more],

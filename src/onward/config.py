@@ -265,6 +265,14 @@ _UNITS: Final = {
 }
 
 
+def described(name: str) -> str:
+    """The sentence that documents a setting."""
+    for note in get_args(get_type_hints(Settings, include_extras=True)[name]):
+        if isinstance(note, Meta) and note.description:
+            return note.description
+    raise KeyError(name)
+
+
 def parse_size(text: str) -> int:
     """The bytes that ``64MiB``, ``1g`` or ``4096`` stand for. Raises ``ValueError``."""
     digits = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ")

@@ -62,7 +62,7 @@ def declare(upload: Upload, said: Declaration, limits: Limits) -> list[Event]:
         return []
     if upload.state is not State.OPEN:
         raise AlreadyComplete("the upload was completed before", state=upload.word)
-    _check_fit(upload, joined)
+    check_fit(upload, joined)
     return [Declared(declared=new)]
 
 
@@ -74,7 +74,7 @@ def admit(upload: Upload, cmd: Store, limits: Limits) -> Admission:
     refuse_if_over(upload)
     joined = join(upload.declared, cmd.declared, limits)
     if upload.state is State.OPEN:
-        _check_fit(upload, joined)
+        check_fit(upload, joined)
     at = cmd.at
     if isinstance(at, Number):
         grant = _admit_number(upload, cmd, at, joined, limits)
@@ -131,7 +131,7 @@ def accept(upload: Upload, cmd: Store, runs: Sequence[Run], limits: Limits) -> l
         _check_free(upload, layout, run)
     if layout is Layout.FLAT:
         joined = _end_by_short_chunk(upload, cmd, joined, new, limits)
-    _check_fit(upload, joined)
+    check_fit(upload, joined)
     _check_total(upload, joined, new, limits)
     events: list[Event] = []
     more = difference(upload.declared, joined)
@@ -276,7 +276,7 @@ def _end_by_short_chunk(
     return join(joined, Declaration(length=end), limits)
 
 
-def _check_fit(upload: Upload, joined: Declaration) -> None:
+def check_fit(upload: Upload, joined: Declaration) -> None:
     """Nothing that is recorded may lie outside what is now said of the whole."""
     if joined.length is None:
         return

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from onward.core.admission import refuse_if_over
+from onward.core.admission import check_fit, refuse_if_over
 from onward.core.declaration import join, parts_of
 from onward.core.types import (
     Damaged,
@@ -40,6 +40,7 @@ def seal(upload: Upload, cmd: Seal, limits: Limits) -> list[Event]:
         if cmd.parts is not None and cmd.parts != upload.sealed.parts:
             raise _wrong_total(upload.sealed.parts, cmd.parts)
         return []
+    check_fit(upload, joined)
     if upload.layout is Layout.NUMBERED:
         return [_seal_numbered(upload, cmd, joined)]
     return [_seal_flat(upload, cmd, joined)]

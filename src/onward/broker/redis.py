@@ -113,6 +113,7 @@ class DurableStreamBroker(RedisStreamBroker):
             socket_connect_timeout=timeout,
             socket_timeout=block + 4.0,  # beyond the longest command, which is the blocking read
             protocol=2,
+            driver_info=None,  # naming the library looks up its version on disk, on each connection
         )
         self.serializer = JSONSerializer()
         self.add_middlewares(Outcome())
@@ -251,20 +252,28 @@ class DurableStreamBroker(RedisStreamBroker):
                     pipe.xack(self.queue_name, self.consumer_group_name, entry.id)
                     pipe.xdel(self.queue_name, entry.id)
                     await pipe.execute()
+                elif interrupted(error):
+                    await self._touch((entry.id,), idle=self.idle_timeout, tries=entry.tries - 1)
                 else:
-                    most = self.idle_timeout / 1000
-                    delay = 0.0 if interrupted(error) else retry_delay(entry.tries, self._retry_first, most)
+                    delay = retry_delay(entry.tries, self._retry_first, self.idle_timeout / 1000)
                     await self._touch((entry.id,), idle=self.idle_timeout - int(delay * 1000))
         except _TROUBLE as trouble:
             log.warning("message %s was executed but not settled, it may come again: %s", entry.id, trouble)
         finally:
             self._held.drop(entry.id)
 
-    async def _touch(self, ids: tuple[str, ...], idle: int) -> None:
-        """Say that messages of ours have been without a sign of life for ``idle`` ms, 0 for: just now."""
+    async def _touch(self, ids: tuple[str, ...], *, idle: int, tries: int | None = None) -> None:
+        """Say that messages of ours have been without a sign of life for ``idle`` ms; 0 is the sign itself."""
         claimed: Any = list(ids)
         await self._redis.xclaim(
-            self.queue_name, self.consumer_group_name, self.consumer_name, 0, claimed, idle=idle, justid=True
+            self.queue_name,
+            self.consumer_group_name,
+            self.consumer_name,
+            0,
+            claimed,
+            idle=idle,
+            retrycount=tries,
+            justid=True,
         )
 
     async def _keep_claims(self) -> None:

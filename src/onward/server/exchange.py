@@ -1,0 +1,104 @@
+"""One request and its response, as the app gets to see them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from uvicorn._types import (
+    ASGI3Application,
+    ASGIReceiveCallable,
+    ASGIReceiveEvent,
+    ASGISendCallable,
+    ASGISendEvent,
+    Scope,
+)
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from onward.errors import Draining, OnwardError, ServerFault
+from onward.server.problem import problem
+
+logger = logging.getLogger("onward.server")
+
+
+class Exchange:
+    """Stands between uvicorn and the app for one request; is itself the ASGI app that uvicorn runs.
+
+    It promises the app every byte that came before the peer left, and the peer an answer: when
+    the app fails, and with ``Connection: close`` when the app answers before the body is in.
+    """
+
+    def __init__(self, app: ASGI3Application, cycle: RequestResponseCycle, draining: asyncio.Event | None) -> None:
+        self.cycle = cycle
+        self.closes = False
+        """Whether the connection ends with this response."""
+        self._app = app
+        self._draining = draining
+        self._body_ended = False
+
+    @property
+    def running(self) -> bool:
+        """Whether the response is still to come or under way."""
+        return not self.cycle.response_complete and not self.cycle.disconnected
+
+    @property
+    def _asked(self) -> tuple[str, str]:
+        return self.cycle.scope["method"], self.cycle.scope["path"]
+
+    def close_when_done(self) -> None:
+        """End the connection with this response, and say so in its headers if there is still time."""
+        self.closes = True
+        if not self.cycle.response_started:
+            self.cycle.keep_alive = False
+
+    def abandon(self) -> None:
+        """Let the app know, once it has read what came, that nothing more will."""
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        try:
+            await self._app(scope, self.receive, self.send)
+        except asyncio.CancelledError:
+            if self._draining is None or not self._draining.is_set():
+                raise
+            # The server has waited as long as it may; the task ends here, so nobody waits for the cancellation.
+            logger.warning("%s %r was cut: the server stops", *self._asked)
+            await self._fail(Draining("The server stops; send the rest again in a moment.", retry_after=1))
+        except Exception:
+            logger.exception("%s %r failed", *self._asked)
+            await self._fail(ServerFault())
+        else:
+            if self.running and not self.cycle.response_started:
+                logger.error("%s %r got no answer from the app", *self._asked)
+                await self._fail(ServerFault())
+
+    async def receive(self) -> ASGIReceiveEvent:
+        """The next piece of the body; ``http.disconnect`` only after the last byte that arrived."""
+        message = await self.cycle.receive()
+        if message["type"] == "http.disconnect" and not self.cycle.response_complete and not self._body_ended:
+            rest, self.cycle.body = bytes(self.cycle.body), bytearray()
+            if rest or not self.cycle.more_body:
+                message = {"type": "http.request", "body": rest, "more_body": self.cycle.more_body}
+        if message["type"] == "http.request" and not message["more_body"]:
+            self._body_ended = True
+        return message
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Pass a piece of the response on; closing is left to the connection, which may have to linger."""
+        if message["type"] != "http.response.start" or self.cycle.response_started:
+            await self.cycle.send(message)
+            return
+        if self.cycle.more_body:
+            self.cycle.keep_alive = False
+        await self.cycle.send(message)
+        self.closes = self.closes or not self.cycle.keep_alive
+        self.cycle.keep_alive = True
+
+    async def _fail(self, error: OnwardError) -> None:
+        if self.cycle.response_started or self.cycle.flow.write_paused:
+            self.cycle.transport.close()
+            return
+        status, headers, body = problem(error)
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,0 +1,43 @@
+"""The listening socket, and who may be served on it."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from typing import Final
+
+from onward.config import Settings, SettingsError
+
+BACKLOG: Final = 2048
+
+
+def listen(settings: Settings) -> socket.socket:
+    """A socket that listens where the settings say.
+
+    Raises ``SettingsError`` when the address cannot be had, and when it can be reached from other
+    machines although there is no token and ``open`` is not set.
+    """
+    wanted = f"{settings.host}, port {settings.port}"
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            settings.host or None, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise SettingsError(f"Cannot listen on {wanted}: {error.strerror}", field="host") from None
+    host = str(address[0])
+    if not (settings.token or settings.open or ipaddress.ip_address(host).is_loopback):
+        raise SettingsError(
+            f"Not listening on {settings.host or host}: other machines could reach it and everybody could see all "
+            "uploads. Set a token (ONWARD_TOKEN), or allow it with --open.",
+            field="host",
+        )
+    try:
+        return socket.create_server((host, settings.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise SettingsError(f"Cannot listen on {wanted}: {error.strerror}", field="port") from None
+
+
+def url_of(listener: socket.socket) -> str:
+    """The URL under which the socket is reached, with the port it really has."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from onward.core.types import ClientName, State
+from onward.core.types import ClientName, Failed, State
 from onward.errors import NoSpace, StorageFault
 from onward.journal.sqlite import SqliteJournal, readers, writer
 from onward.journal.sqlite.faults import fault_of
@@ -197,6 +197,52 @@ async def test_a_file_that_others_write_to_is_waited_for(journal: SqliteJournal,
     other.execute("ROLLBACK")
     other.close()
     await journal.append(upload_id(1), [stored(1, 1)], version=2, at=2.0, sync=True)
+
+
+async def test_a_commit_is_tried_again_while_the_file_is_busy(journal: SqliteJournal, path: Path) -> None:
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    attempts: list[str] = []
+
+    def notice(sql: str) -> None:
+        if sql == "BEGIN IMMEDIATE":
+            attempts.append(sql)
+            if len(attempts) == 3:
+                other.execute("ROLLBACK")
+
+    journal._writer._db.execute("PRAGMA busy_timeout = 0")
+    journal._writer._db.set_trace_callback(notice)
+    await begun(journal, 1)
+    assert len(attempts) == 3
+    other.close()
+
+
+@pytest.mark.parametrize("question", ["page", "due"])
+async def test_an_upload_that_goes_on_meanwhile_is_met_once(journal: SqliteJournal, path: Path, question: str) -> None:
+    for number in range(40):
+        await begun(journal, number, Failed(code="overrun"))
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    asked: list[str] = []
+
+    def notice(sql: str) -> None:
+        asked.extend([sql] if sql.startswith("SELECT") else [])
+        # Before each query every upload goes over to the other of the two states.
+        other.execute("UPDATE uploads SET state = CASE state WHEN 'failed' THEN 'gone' ELSE 'failed' END")
+
+    for _ in range(readers.THREADS):
+        connection = journal._readers._far.get_nowait()
+        connection.set_trace_callback(notice)
+        journal._readers._far.put(connection)
+    if question == "page":
+        rows, _ = await journal.page(
+            owner=None, everyone=True, states=[State.FAILED, State.GONE], after=None, limit=100
+        )
+        ids = [row.id for row in rows]
+    else:
+        ids = list(await journal.due(Due.FORGET, before=9.0, limit=100))
+    assert len(asked) == 2
+    assert sorted(ids) == sorted(upload_id(number) for number in range(40))
+    other.close()
 
 
 async def test_a_busy_file_is_read_in_a_thread(journal: SqliteJournal) -> None:

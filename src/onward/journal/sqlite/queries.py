@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import heapq
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -25,6 +26,7 @@ _ONE = f"SELECT {_ROW} FROM uploads WHERE id = ?"  # noqa: S608 - constants only
 _OLDER = "(created_at, id) < (?, ?) ORDER BY created_at DESC, id DESC LIMIT ?"
 _PAGE_ALL = f"SELECT {_ROW} FROM uploads WHERE state = ? AND {_OLDER}"  # noqa: S608 - constants only
 _PAGE_OWNED = f"SELECT {_ROW} FROM uploads WHERE owner IS ? AND state = ? AND {_OLDER}"  # noqa: S608 - constants only
+_DUE = "SELECT active_at, id FROM uploads WHERE state = ? AND active_at < ? ORDER BY active_at, id LIMIT ?"
 _FEED = """
     SELECT e.seq, e.id, u.owner, e.version, e.at, e.event FROM events AS e CROSS JOIN uploads AS u ON u.id = e.id
     WHERE e.seq > ? ORDER BY e.seq LIMIT ?
@@ -47,6 +49,17 @@ Row = tuple[Any, ...]
 def _first(db: sqlite3.Connection, sql: str, parameters: Sequence[object] = ()) -> Row | None:
     rows = db.execute(sql, parameters).fetchall()
     return rows[0] if rows else None
+
+
+@contextmanager
+def _snapshot(db: sqlite3.Connection) -> Iterator[None]:
+    """Several queries see one state of things: an upload that goes on meanwhile is met once."""
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if db.in_transaction:
+            db.execute("COMMIT")
 
 
 def key_holder(db: sqlite3.Connection, owner: str | None, key: str) -> UploadId | None:
@@ -94,30 +107,23 @@ def page(
 ) -> list[Summary]:
     """At most ``limit`` rows older than ``start``, newest first."""
     older = start or Place(float("inf"), "")
-    each: list[list[Row]] = []
-    # One snapshot for all states: an upload that changes its state is seen once.
-    db.execute("BEGIN")
-    try:
-        for state in dict.fromkeys(states or State):
-            if everyone:
-                rows = db.execute(_PAGE_ALL, (state.value, *older, limit)).fetchall()
-            else:
-                rows = db.execute(_PAGE_OWNED, (owner, state.value, *older, limit)).fetchall()
-            each.append(rows)
-    finally:
-        if db.in_transaction:
-            db.execute("COMMIT")
+    with _snapshot(db):
+        if everyone:
+            each = [db.execute(_PAGE_ALL, (state.value, *older, limit)).fetchall() for state in set(states or State)]
+        else:
+            each = [
+                db.execute(_PAGE_OWNED, (owner, state.value, *older, limit)).fetchall()
+                for state in set(states or State)
+            ]
     merged = heapq.merge(*each, key=lambda row: (row[9], row[0]), reverse=True)
     return [_summary_of(row) for row in islice(merged, limit)]
 
 
 def due(db: sqlite3.Connection, *, what: Due, before: float, limit: int) -> list[UploadId]:
     """Ids in the states that ``what`` stands for, idle since before a time."""
-    sql = "SELECT active_at, id FROM uploads WHERE state = ? AND active_at < ? ORDER BY active_at, id LIMIT ?"
-    each = [db.execute(sql, (state.value, before, limit)).fetchall() for state in _STATES[what]]
-    # Between two of these queries an upload may go from one state to the other.
-    ids = dict.fromkeys(UploadId(found) for _, found in heapq.merge(*each))
-    return list(islice(ids, limit))
+    with _snapshot(db):
+        each = [db.execute(_DUE, (state.value, before, limit)).fetchall() for state in _STATES[what]]
+    return [UploadId(found) for _, found in islice(heapq.merge(*each), limit)]
 
 
 def feed(db: sqlite3.Connection, *, after: int, limit: int, id: UploadId | None) -> list[FeedItem]:

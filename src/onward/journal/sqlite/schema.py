@@ -17,9 +17,6 @@ BUSY_SECONDS: Final = 5.0
 OPEN_ATTEMPTS: Final = 6
 """How often opening waits that long, when several processes start on one new file."""
 
-WAL_LIMIT: Final = 64 << 20
-"""Size in bytes that the write-ahead log is cut back to."""
-
 # Names and keys are unique within an owner. NULL differs from NULL in a unique index, so these two
 # tables hold ``scope`` instead: see ``scope_of``.
 _FIRST: Final = (
@@ -118,7 +115,6 @@ def _set_up(connection: sqlite3.Connection) -> None:
             if not is_busy(error) or attempt == OPEN_ATTEMPTS - 1:
                 raise
             time.sleep(0.05 * (attempt + 1))
-    connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT}").fetchall()
     connection.execute("PRAGMA synchronous = FULL")
     _migrate(connection)
 

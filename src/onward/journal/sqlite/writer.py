@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from onward.errors import StorageFault
 from onward.journal.sqlite.faults import code_of, fault_of, is_busy
-from onward.journal.sqlite.schema import BUSY_SECONDS, WAL_LIMIT
+from onward.journal.sqlite.schema import BUSY_SECONDS
 
 T = TypeVar("T")
 
@@ -26,6 +26,9 @@ GROUP: Final = 512
 
 BUSY_ATTEMPTS: Final = 6
 """How many times the busy timeout other processes may keep the file to themselves."""
+
+WAL_LIMIT: Final = 64 << 20
+"""Size in bytes beyond which the write-ahead log is cut."""
 
 TRIM_EVERY: Final = 64
 """Commits between two looks at the size of the write-ahead log."""

@@ -106,3 +106,22 @@ def test_every_hook_is_in_the_reference() -> None:
 def test_python_in_a_page_is_an_example_that_is_tested(path: Path) -> None:
     examples = {example.read_text(encoding="utf-8") for example in (DOCS / "examples").glob("*.py")}
     assert [code for code in _PYTHON.findall(path.read_text(encoding="utf-8")) if code not in examples] == []
+
+
+def test_what_the_chunk_api_refuses_is_refused_with_errors_that_exist() -> None:
+    rows = re.findall(r"\| (\d{3}) `([a-z-]+)` \|$", (DOCS / "reference/http-chunk-api.md").read_text(), re.MULTILINE)
+    known = {(str(error.status_hint), error.code) for error in error_classes()}
+    assert len(rows) > 20
+    assert set(rows) - known == set()
+
+
+def test_every_error_that_a_client_meets_is_in_the_tree() -> None:
+    bases = re.compile(r"^class (\w+)\((?:errors\.)?(?:ClientFault|ServerFault)\)", re.MULTILINE)
+    source = ROOT / "src/onward"
+    elsewhere = [
+        name
+        for path in source.rglob("*.py")
+        if path != source / "errors.py"
+        for name in bases.findall(path.read_text(encoding="utf-8"))
+    ]
+    assert elsewhere == []

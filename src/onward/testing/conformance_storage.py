@@ -1,0 +1,374 @@
+"""What every storage must do.
+
+Derive a test class and give it a fixture ``storage`` that makes an empty one and closes it::
+
+    class TestMine(StorageConformance):
+        @pytest.fixture
+        async def storage(self):
+            mine = MyStorage()
+            yield mine
+            await mine.close()
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+import anyio
+import pytest
+
+from onward.core.digest import SHA256, sha256
+from onward.core.types import Buffer, Layout, Phase
+from onward.errors import AlreadyComplete, BadName, ClientGone, NotFound, StorageFault
+from onward.ports import Assembly, Blob, OnConflict, Storage
+from onward.testing.storage_steps import (
+    ID,
+    OTHER,
+    PART,
+    bad_keys,
+    cut,
+    gather,
+    make_plan,
+    no_progress,
+    publish,
+    publish_again,
+    put,
+    put_all,
+    some_bytes,
+    stream,
+    whole,
+)
+
+LAYOUTS: Final = pytest.mark.parametrize("layout", list(Layout))
+
+
+class WritingConformance:
+    """Scratch bytes."""
+
+    pytestmark = pytest.mark.anyio
+
+    @LAYOUTS
+    @pytest.mark.parametrize("size", [0, 1, 65_536, 3_000_001])
+    async def test_bytes_come_back_with_their_digests(self, storage: Storage, layout: Layout, size: int) -> None:
+        data = some_bytes(size)
+        key = 0 if layout is Layout.FLAT else 1
+        written = await storage.write(ID, layout, key, stream(data), algorithms=("md5", SHA256), durable=True)
+        assert written.size == size
+        assert written.digests[SHA256] == sha256(data)
+        assert set(written.digests) == {"md5", SHA256}
+        assert await gather(storage.peek(ID, layout, key, size + 10)) == data
+
+    async def test_flat_bytes_lie_where_they_belong(self, storage: Storage) -> None:
+        first, second = some_bytes(PART, 1), some_bytes(PART, 2)
+        await put(storage, Layout.FLAT, PART, second)
+        await put(storage, Layout.FLAT, 0, first)
+        assert await gather(storage.peek(ID, Layout.FLAT, PART - 5, 10)) == first[-5:] + second[:5]
+        assert await gather(storage.peek(ID, Layout.FLAT, 2 * PART, 10)) == b""
+
+    @LAYOUTS
+    async def test_peek_of_nothing_yields_nothing(self, storage: Storage, layout: Layout) -> None:
+        assert await gather(storage.peek(ID, layout, 1, 10)) == b""
+
+    @LAYOUTS
+    async def test_writers_of_different_keys_run_side_by_side(self, storage: Storage, layout: Layout) -> None:
+        pieces = [some_bytes(PART, seed) for seed in range(6)]
+        plan = make_plan(layout, pieces)
+        started = anyio.Event()
+
+        async def slow(data: bytes) -> AsyncIterator[Buffer]:
+            yield data[: PART // 2]
+            await started.wait()
+            yield data[PART // 2 :]
+
+        async def last() -> None:
+            await put(storage, layout, plan.copies[-1].key, pieces[-1])
+            started.set()
+
+        async with anyio.create_task_group() as tasks:
+            for copy, piece in zip(plan.copies[:-1], pieces[:-1], strict=True):
+                tasks.start_soon(self._write, storage, layout, copy.key, slow(piece))
+            tasks.start_soon(last)
+        assert await bad_keys(storage, plan) == []
+
+    async def _write(self, storage: Storage, layout: Layout, key: int, body: AsyncIterator[Buffer]) -> None:
+        await storage.write(ID, layout, key, body, algorithms=(), durable=True)
+
+    @LAYOUTS
+    async def test_the_last_rewrite_counts(self, storage: Storage, layout: Layout) -> None:
+        key = 0 if layout is Layout.FLAT else 1
+        await put(storage, layout, key, some_bytes(PART, 1))
+        await put(storage, layout, key, some_bytes(PART, 2))
+        assert await gather(storage.peek(ID, layout, key, PART)) == some_bytes(PART, 2)
+
+    @LAYOUTS
+    async def test_what_the_body_raises_passes_through(self, storage: Storage, layout: Layout) -> None:
+        with pytest.raises(ClientGone):
+            await storage.write(ID, layout, 1, cut(some_bytes(PART), 100_000), algorithms=(), durable=True)
+        await put(storage, layout, 1, some_bytes(PART, 1))
+        assert await gather(storage.peek(ID, layout, 1, PART)) == some_bytes(PART, 1)
+
+    @pytest.mark.parametrize("keep", [0, 100_000, 2_000_000])
+    async def test_a_part_is_unchanged_by_a_rewrite_that_failed(self, storage: Storage, keep: int) -> None:
+        await put(storage, Layout.NUMBERED, 1, some_bytes(PART, 1))
+        with pytest.raises(ClientGone):
+            await storage.write(
+                ID, Layout.NUMBERED, 1, cut(some_bytes(3_000_000, 2), keep), algorithms=(), durable=True
+            )
+        assert await gather(storage.peek(ID, Layout.NUMBERED, 1, 10 * PART)) == some_bytes(PART, 1)
+
+    @LAYOUTS
+    async def test_discarded_bytes_are_gone(self, storage: Storage, layout: Layout) -> None:
+        await put(storage, layout, 1, some_bytes(PART))
+        await put(storage, layout, 1, some_bytes(PART), id=OTHER)
+        assert {one async for one in storage.scratch()} == {ID, OTHER}
+        await storage.discard(ID)
+        await storage.discard(ID)
+        assert {one async for one in storage.scratch()} == {OTHER}
+        assert await gather(storage.peek(ID, layout, 1, PART)) == b""
+        assert await gather(storage.peek(OTHER, layout, 1, PART)) == some_bytes(PART)
+
+    async def test_it_can_say_that_it_is_well(self, storage: Storage) -> None:
+        await storage.check()
+        free = await storage.free()
+        assert free is None or free > 0
+
+
+class AssemblyConformance:
+    """From scratch bytes to the proven whole."""
+
+    pytestmark = pytest.mark.anyio
+
+    @LAYOUTS
+    async def test_all_is_well(self, storage: Storage, layout: Layout) -> None:
+        pieces = [some_bytes(size, seed) for seed, size in enumerate((PART, 1, 2_500_000, 7))]
+        plan = make_plan(layout, pieces, algorithms=(SHA256, "sha-512"))
+        await put_all(storage, plan, pieces)
+        async with storage.assembling(ID, plan, no_progress) as assembly:
+            assert not assembly.bad
+            assert assembly.digests[SHA256] == sha256(b"".join(pieces))
+            assert "sha-512" in assembly.digests
+
+    @LAYOUTS
+    @pytest.mark.parametrize("written", [True, False])
+    async def test_a_whole_without_a_byte(self, storage: Storage, layout: Layout, *, written: bool) -> None:
+        pieces = [b""] if written else []
+        plan = make_plan(layout, pieces)
+        await put_all(storage, plan, pieces)
+        async with storage.assembling(ID, plan, no_progress) as assembly:
+            assert not assembly.bad
+            assert assembly.digests[SHA256] == sha256(b"")
+            blob = await assembly.publish("empty", "fallback", OnConflict.REFUSE, b"{}")
+        assert blob == Blob(ref="empty", size=0)
+        assert await whole(storage, blob) == b""
+
+    @LAYOUTS
+    async def test_progress_is_told_from_start_to_end(self, storage: Storage, layout: Layout) -> None:
+        plan = make_plan(layout, [some_bytes(PART)])
+        await put_all(storage, plan, [some_bytes(PART)])
+        told: list[tuple[Phase, int, int]] = []
+
+        async def progress(phase: Phase, done: int, total: int) -> None:
+            told.append((phase, done, total))
+
+        async with storage.assembling(ID, plan, progress):
+            pass
+        assert told[-1] == (Phase.VERIFYING, PART, PART)
+        assert (Phase.VERIFYING, 0, PART) in told
+        assert ((Phase.ASSEMBLING, PART, PART) in told) == (layout is Layout.NUMBERED)
+
+    @LAYOUTS
+    async def test_progress_may_stop_the_work(self, storage: Storage, layout: Layout) -> None:
+        pieces = [some_bytes(PART)]
+        plan = make_plan(layout, pieces)
+        await put_all(storage, plan, pieces)
+
+        async def progress(_phase: Phase, _done: int, _total: int) -> None:
+            raise ClientGone
+
+        with pytest.raises(ClientGone):
+            async with storage.assembling(ID, plan, progress):
+                pytest.fail("it was not stopped")
+        assert await bad_keys(storage, plan) == []
+        await put(storage, layout, plan.copies[0].key, pieces[0])
+
+    @LAYOUTS
+    async def test_a_missing_part_is_bad(self, storage: Storage, layout: Layout) -> None:
+        pieces = [some_bytes(PART, seed) for seed in range(3)]
+        plan = make_plan(layout, pieces)
+        for index in (0, 2):
+            await put(storage, layout, plan.copies[index].key, pieces[index])
+        assert await bad_keys(storage, plan) == [plan.copies[1].key]
+
+    @LAYOUTS
+    async def test_without_any_byte_all_parts_are_bad(self, storage: Storage, layout: Layout) -> None:
+        plan = make_plan(layout, [some_bytes(PART, seed) for seed in range(3)])
+        assert await bad_keys(storage, plan) == [copy.key for copy in plan.copies]
+
+    @LAYOUTS
+    @pytest.mark.parametrize("wrong", [0, 1, 2])
+    async def test_a_damaged_part_is_bad_until_it_is_sent_again(
+        self, storage: Storage, layout: Layout, wrong: int
+    ) -> None:
+        pieces = [some_bytes(PART, seed) for seed in range(3)]
+        plan = make_plan(layout, pieces)
+        await put_all(storage, plan, pieces)
+        flipped = bytes([pieces[wrong][0] ^ 1]) + pieces[wrong][1:]
+        await put(storage, layout, plan.copies[wrong].key, flipped)
+        assert await bad_keys(storage, plan) == [plan.copies[wrong].key]
+        await put(storage, layout, plan.copies[wrong].key, pieces[wrong])
+        assert await bad_keys(storage, plan) == []
+
+    @LAYOUTS
+    async def test_a_short_last_part_is_bad(self, storage: Storage, layout: Layout) -> None:
+        pieces = [some_bytes(PART, seed) for seed in range(2)]
+        plan = make_plan(layout, pieces)
+        await put(storage, layout, plan.copies[0].key, pieces[0])
+        await put(storage, layout, plan.copies[1].key, pieces[1][:-1])
+        assert await bad_keys(storage, plan) == [plan.copies[1].key]
+
+    async def test_bytes_beyond_the_end_are_left_out(self, storage: Storage) -> None:
+        plan = make_plan(Layout.FLAT, [some_bytes(PART)])
+        await put(storage, Layout.FLAT, 0, some_bytes(PART) + b"more")
+        async with storage.assembling(ID, plan, no_progress) as assembly:
+            assert not assembly.bad
+            blob = await assembly.publish("cut", "fallback", OnConflict.REFUSE, b"{}")
+        assert await whole(storage, blob) == some_bytes(PART)
+
+    @LAYOUTS
+    async def test_damaged_bytes_are_not_published(self, storage: Storage, layout: Layout) -> None:
+        plan = make_plan(layout, [some_bytes(PART)])
+        async with storage.assembling(ID, plan, no_progress) as assembly:
+            with pytest.raises(StorageFault):
+                await assembly.publish("bad", "fallback", OnConflict.REFUSE, b"{}")
+        with pytest.raises(NotFound):
+            await storage.stat("bad")
+
+    @LAYOUTS
+    async def test_nobody_writes_to_what_is_held(self, storage: Storage, layout: Layout) -> None:
+        pieces = [some_bytes(PART)]
+        plan = make_plan(layout, pieces)
+        await put_all(storage, plan, pieces)
+        key = plan.copies[0].key
+        async with storage.assembling(ID, plan, no_progress):
+            with pytest.raises(AlreadyComplete):
+                await put(storage, layout, key, some_bytes(PART, 1))
+            await put(storage, layout, key, some_bytes(PART, 1), id=OTHER)
+        assert await bad_keys(storage, plan) == []
+        await put(storage, layout, key, some_bytes(PART, 1))
+
+    @LAYOUTS
+    async def test_nobody_writes_to_what_is_published(self, storage: Storage, layout: Layout) -> None:
+        blob = await publish(storage, some_bytes(PART), layout=layout)
+        key = 0 if layout is Layout.FLAT else 1
+        with pytest.raises(AlreadyComplete):
+            await put(storage, layout, key, some_bytes(PART, 1))
+        await storage.discard(ID)
+        with pytest.raises(AlreadyComplete):
+            await put(storage, layout, key, some_bytes(PART, 1))
+        assert await whole(storage, blob) == some_bytes(PART)
+
+
+class PublishingConformance:
+    """From the proven whole to its final name, and back."""
+
+    pytestmark = pytest.mark.anyio
+
+    @LAYOUTS
+    async def test_published_bytes_outlive_the_scratch(self, storage: Storage, layout: Layout) -> None:
+        blob = await publish(storage, some_bytes(PART), name="a/b/c.bin", layout=layout)
+        assert blob == Blob(ref="a/b/c.bin", size=PART)
+        await storage.discard(ID)
+        assert await whole(storage, blob) == some_bytes(PART)
+        assert await storage.manifest(ID) == b"manifest of " + ID.encode()
+        assert [one async for one in storage.scratch()] == []
+
+    @LAYOUTS
+    @pytest.mark.parametrize("on_conflict", list(OnConflict))
+    async def test_publishing_again_changes_nothing(
+        self, storage: Storage, layout: Layout, on_conflict: OnConflict
+    ) -> None:
+        pieces = [some_bytes(PART, 1), some_bytes(PART, 2)]
+        plan = make_plan(layout, pieces)
+        await put_all(storage, plan, pieces)
+        found: list[Blob] = []
+        for _ in range(2):  # as after a crash that lost the event
+            async with storage.assembling(ID, plan, no_progress) as assembly:
+                assert not assembly.bad
+                found += [await self._publish(assembly, on_conflict) for _ in range(2)]
+        assert found == [Blob(ref="name.bin", size=2 * PART)] * 4
+        assert await whole(storage, found[0]) == b"".join(pieces)
+        for ref in ("name (1).bin", "fallback.bin"):
+            with pytest.raises(NotFound):
+                await storage.stat(ref)
+
+    async def _publish(self, assembly: Assembly, on_conflict: OnConflict) -> Blob:
+        return await assembly.publish("name.bin", "fallback.bin", on_conflict, b"{}")
+
+    @pytest.mark.parametrize(
+        ("on_conflict", "ref"),
+        [
+            (OnConflict.REFUSE, f"{OTHER}/name.bin"),
+            (OnConflict.RENAME, "name (1).bin"),
+            (OnConflict.REPLACE, "name.bin"),
+        ],
+    )
+    async def test_a_taken_name(self, storage: Storage, on_conflict: OnConflict, ref: str) -> None:
+        first = await publish(storage, some_bytes(PART, 1))
+        second = await publish(storage, some_bytes(PART, 2), id=OTHER, on_conflict=on_conflict)
+        assert second.ref == ref
+        assert await whole(storage, second) == some_bytes(PART, 2)
+        again = await publish_again(storage, some_bytes(PART, 2), OTHER, on_conflict)
+        assert again == second
+        expected = some_bytes(PART, 2 if on_conflict is OnConflict.REPLACE else 1)
+        assert await whole(storage, first) == expected
+
+    @pytest.mark.parametrize("on_conflict", list(OnConflict))
+    @pytest.mark.parametrize(("first", "second"), [("a", "a/b"), ("a/b", "a")])
+    async def test_a_name_that_is_a_directory_elsewhere(
+        self, storage: Storage, on_conflict: OnConflict, first: str, second: str
+    ) -> None:
+        one = await publish(storage, some_bytes(PART, 1), name=first)
+        other = await publish(storage, some_bytes(PART, 2), id=OTHER, name=second, on_conflict=on_conflict)
+        assert other.ref not in {first, second}
+        assert await whole(storage, one) == some_bytes(PART, 1)
+        assert await whole(storage, other) == some_bytes(PART, 2)
+
+    @pytest.mark.parametrize("name", ["", "..", "../x", "a/../b", "/x", "a//b", "a/", ".", "a/./b", "a\0b", "\ud800"])
+    async def test_a_name_that_leads_elsewhere_is_refused(self, storage: Storage, name: str) -> None:
+        for names in ((name, "fine"), ("fine", name)):
+            with pytest.raises(BadName):
+                await publish(storage, some_bytes(10), name=names[0], fallback=names[1])
+        with pytest.raises(NotFound):
+            await storage.stat(name)
+        with pytest.raises(NotFound):
+            await gather(storage.read(name, 0, 1))
+        await storage.remove(name, ID)
+        with pytest.raises(NotFound):
+            await storage.stat("fine")
+
+    async def test_ranges_of_published_bytes(self, storage: Storage) -> None:
+        data = some_bytes(2_500_000)
+        blob = await publish(storage, data)
+        for start, size in [(0, 1), (0, len(data)), (1, 2_000_000), (len(data) - 3, 3), (7, 0)]:
+            assert await gather(storage.read(blob.ref, start, size)) == data[start : start + size]
+        with pytest.raises(StorageFault):
+            await gather(storage.read(blob.ref, len(data) - 3, 4))
+
+    async def test_a_removed_blob_is_gone(self, storage: Storage) -> None:
+        blob = await publish(storage, some_bytes(PART), name="a/b")
+        await storage.discard(ID)
+        kept = await publish(storage, some_bytes(PART, 2), id=OTHER, name="a/c")
+        for _ in range(2):
+            await storage.remove(blob.ref, ID)
+            with pytest.raises(NotFound):
+                await storage.stat(blob.ref)
+            with pytest.raises(NotFound):
+                await storage.manifest(ID)
+        assert await whole(storage, kept) == some_bytes(PART, 2)
+        with pytest.raises(NotFound):
+            await gather(storage.read(blob.ref, 0, 1))
+
+
+class StorageConformance(WritingConformance, AssemblyConformance, PublishingConformance):
+    """All of it."""

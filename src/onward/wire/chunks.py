@@ -18,6 +18,7 @@ from onward.core.types import (
     Create,
     Declaration,
     Digest,
+    Layout,
     Limits,
     Number,
     Offset,
@@ -110,6 +111,7 @@ class Chunks:
         said = read_json(Declare, media_type, body)
         check_metadata(said.metadata)
         declared = Declaration(
+            layout=None if said.chunk_size is None else Layout.FLAT,
             part_size=said.chunk_size,
             length=said.size,
             digest=_sha256(said.sha256),

@@ -12,10 +12,10 @@ from onward.errors import (
     Fact,
     OffsetMismatch,
     OnwardError,
+    PartConflict,
     RangeUnsatisfiable,
     ServerFault,
     Signal,
-    Stalled,
     Unauthorized,
     UnsupportedEncoding,
 )
@@ -57,9 +57,9 @@ def _headers(error: OnwardError) -> dict[str, str]:
     headers: dict[str, str] = {}
     if "retry_after" in facts:
         headers["Retry-After"] = str(facts["retry_after"])
-    # A conflict over one chunk has an `offset` too, but that is where the chunk lies, not where the upload stands.
     offset = facts.get("expected" if isinstance(error, OffsetMismatch) else "offset")
-    if isinstance(error, OffsetMismatch | Stalled) and isinstance(offset, int):
+    # A conflict over one place has an `offset` too, but that is the place, not where the upload stands.
+    if isinstance(offset, int) and not isinstance(error, PartConflict):
         headers["Upload-Offset"] = str(offset)
     match error:
         case Unauthorized():

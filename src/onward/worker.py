@@ -23,16 +23,20 @@ from taskiq.kicker import AsyncKicker
 from taskiq.receiver import Receiver
 
 from onward import config
+from onward.broker.delivery import give_back
 from onward.broker.redis import DurableStreamBroker, exposed
 from onward.broker.sqlite import SqliteBroker
 from onward.config import Settings, SettingsError
 from onward.core.types import UploadId, is_id
-from onward.errors import NotFound
+from onward.engine.sweep import Sweeper
 
 log = logging.getLogger("onward.worker")
 
 FINISH: Final = "onward.finish"
 """Name of the task; its only argument is the id of an upload."""
+
+NICENESS: Final = 5
+"""The least that a worker process is put behind others."""
 
 _LEAVE_WITHIN: Final = 5.0
 """Seconds that interrupted work gets to leave what it is at."""
@@ -124,25 +128,25 @@ class Work(Generic[E]):
             scope.cancel()
 
     async def finish(self, id: object) -> None:
-        """Execute one message. Whatever is raised has it delivered again; a cancellation at once."""
+        """Execute one message. Whatever is raised has it delivered again later; called off, it is at once."""
         if not isinstance(id, str) or not is_id(id):
             log.error("a message that names no upload is dropped: %.80r", id)
             return
         if self._engine is None:
             raise RuntimeError("the worker has no open engine")
         if self._called_off:
-            raise asyncio.CancelledError
+            give_back()
+            return
         with anyio.CancelScope() as scope:
             self._running.add(scope)
             try:
                 await self._engine.finish(UploadId(id))
-            except NotFound:
-                log.info("upload %s is gone, nothing to finish", id)
             finally:
                 self._running.discard(scope)
                 self._idle.set()
         if scope.cancelled_caught:
-            raise asyncio.CancelledError
+            log.info("upload %s is left to another worker", id)
+            give_back()
 
     async def _hold_open(self, opened: asyncio.Future[None]) -> None:
         # One task enters and leaves the engine's contexts; Taskiq starts and stops in different ones.
@@ -220,12 +224,14 @@ def equip(
     settings: Settings,
     *,
     open_engine: OpenEngine[Any] | None = None,
-    background: Sequence[Background[Any]] = (),
+    background: Sequence[Background[Any]] | None = None,
 ) -> tuple[AsyncBroker, Work[Any]]:
-    """The queue that settings choose, ready for a worker process: by default with the engine they choose."""
+    """The queue that settings choose, ready for a worker process: by default with their engine, swept."""
     broker = make_broker(settings)
     if open_engine is None:
         open_engine = partial(config.open_engine, settings, jobs=QueueJobs(broker))
+    if background is None:
+        background = (Sweeper(),)
     return broker, register(broker, open_engine, background=background, every=settings.sweep_every)
 
 
@@ -245,12 +251,11 @@ async def receive(broker: AsyncBroker, work: Work[Any], stop: anyio.Event, *, at
         ack_type=AcknowledgeType.WHEN_EXECUTED,
         wait_tasks_timeout=_LEAVE_WITHIN,
     )
+    watching = asyncio.create_task(watch())
     try:
-        async with anyio.create_task_group() as group:
-            group.start_soon(watch)
-            await receiver.listen(finish)
-            group.cancel_scope.cancel()
+        await receiver.listen(finish)
     finally:
+        watching.cancel()
         with anyio.CancelScope(shield=True):
             await broker.shutdown()
 
@@ -260,27 +265,37 @@ async def work(
     stop: anyio.Event,
     *,
     open_engine: OpenEngine[Any] | None = None,
-    background: Sequence[Background[Any]] = (),
-    niceness: int = 5,
+    background: Sequence[Background[Any]] | None = None,
 ) -> None:
     """Be a worker process until ``stop`` is set; gone a few seconds later, whatever is being executed.
 
-    ``niceness`` puts the process behind the servers of the same host.
+    ``open_engine`` and ``background`` stand in for the engine that settings choose and its sweeps.
     """
-    os.nice(niceness)
+    # Behind servers of the same host; whoever started this process may have put it further behind.
+    os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
     broker, running = equip(settings, open_engine=open_engine, background=background)
     await receive(broker, running, stop, at_once=settings.merges)
 
 
-async def main(settings: Settings) -> None:
-    """Be a worker process until SIGTERM or SIGINT."""
+async def main(
+    settings: Settings,
+    *,
+    open_engine: OpenEngine[Any] | None = None,
+    background: Sequence[Background[Any]] | None = None,
+) -> None:
+    """Be a worker process, as ``work``, until SIGTERM or SIGINT."""
     stop = anyio.Event()
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with anyio.create_task_group() as group:
-            group.start_soon(work, settings, stop)
-            async for _ in signals:
-                stop.set()
-                break
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await work(settings, stop, open_engine=open_engine, background=background)
+
+
+def set_up_logging(level: str) -> None:
+    """Send log lines to standard error, unless the process has set up logging already."""
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if level != "debug":
+        # Taskiq announces each message twice; what became of it is said in our own words.
+        logging.getLogger("taskiq").setLevel(logging.WARNING)
 
 
 def __getattr__(name: str) -> AsyncBroker:

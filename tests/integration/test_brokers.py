@@ -225,7 +225,7 @@ class TestRedis(BrokerConformance):
         return RedisQueue(server)
 
     @pytest.mark.parametrize(
-        "trouble, cure",
+        ("trouble", "cure"),
         [
             ([("FLUSHALL",)], []),
             ([("DEL", "onward:jobs")], []),
@@ -299,7 +299,7 @@ async def _kicked(caller: Any, name: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    "url, answer",
+    ("url", "answer"),
     [
         ("redis://localhost:6379/0", False),
         ("redis://127.0.0.1", False),

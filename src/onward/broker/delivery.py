@@ -73,6 +73,11 @@ def failure() -> BaseException | None:
     return _failure.get()
 
 
+def give_back() -> None:
+    """Have the message that is being executed here delivered again at once, as if nobody had tried."""
+    _failure.set(asyncio.CancelledError())
+
+
 def interrupted(error: BaseException) -> bool:
     """True if the execution was called off, so that it says nothing about the message."""
     return isinstance(error, asyncio.CancelledError)

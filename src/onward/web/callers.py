@@ -1,0 +1,43 @@
+"""Who sends a request."""
+
+from __future__ import annotations
+
+import hmac
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from litestar.connection import ASGIConnection
+
+from onward.errors import Unauthorized
+from onward.ports import Caller
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+
+Resolver = Callable[[Connection], Awaitable[Caller] | Caller]
+"""Says who sends a request. May raise ``Unauthorized`` or ``Refused``."""
+
+
+def by_token(token: str) -> Resolver:
+    """Nobody owns anything; whoever has ``token`` is an operator, and everybody if there is none."""
+    expected = token.encode()
+
+    def resolve(connection: Connection) -> Caller:
+        scheme, _, given = connection.headers.get("authorization", "").partition(" ")
+        sent = given.strip().encode("utf-8", "surrogateescape")
+        operator = not expected or (scheme.lower() == "bearer" and hmac.compare_digest(sent, expected))
+        return Caller(operator=operator, headers=dict(connection.headers))
+
+    return resolve
+
+
+async def ask(resolver: Resolver, connection: Connection) -> Caller:
+    """What the resolver says, whichever way it says it."""
+    said = resolver(connection)
+    return await said if inspect.isawaitable(said) else said
+
+
+def need_view_of_many(caller: Caller) -> None:
+    """Raises ``Unauthorized`` unless the caller is an operator or owns uploads: others may only ask by id or name."""
+    if not caller.operator and caller.owner is None:
+        raise Unauthorized("this route shows many uploads; send the operator's token")

@@ -1,0 +1,284 @@
+"""What happens to uploads, polled once for all who listen in this process."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, NamedTuple
+
+import anyio
+
+from onward.core.types import (
+    Created,
+    Damaged,
+    Declared,
+    Failed,
+    Published,
+    Removed,
+    Sealed,
+    State,
+    Stored,
+    Unknown,
+    UploadId,
+)
+from onward.core.upload import Upload
+from onward.engine.engine import Engine
+from onward.errors import NotFound
+from onward.ports import FeedItem, WorkDone
+
+log = logging.getLogger("onward.web")
+
+BATCH: Final = 500
+MOST_NEWS: Final = 1000
+"""Events that wait for a slow listener before its stream is ended."""
+
+MOST_PROGRESS: Final = 256
+"""Uploads whose progress waits for a slow listener; the oldest is dropped first."""
+
+MOST_SEALED: Final = 64
+"""Sealed uploads whose worker is followed at a time."""
+
+
+class Progress(NamedTuple):
+    """An upload has grown."""
+
+    id: UploadId
+    received: int
+    length: int | None
+    offset: int
+
+
+class Verifying(NamedTuple):
+    """The worker has come further with a sealed upload."""
+
+    id: UploadId
+    work: WorkDone
+
+
+class Listener:
+    """One stream's mailbox: of one upload, of one owner's, or of all."""
+
+    __slots__ = ("_id", "_owner", "_wake", "ended", "everyone", "news", "progress", "seen")
+
+    def __init__(self, *, id: UploadId | None = None, owner: str | None = None, everyone: bool = False) -> None:
+        self._id = id
+        self._owner = owner
+        self.everyone = everyone
+        self.news: deque[FeedItem] = deque()
+        self.progress: dict[UploadId, Progress | Verifying] = {}
+        self.seen = 0
+        """All that concerns this listener up to this ``seq`` is in the mailbox or was taken out of it."""
+        self.ended = False
+        self._wake = anyio.Event()
+
+    @property
+    def single(self) -> bool:
+        """True if it listens to one upload only."""
+        return self._id is not None
+
+    @property
+    def owner(self) -> str | None:
+        """Whose uploads concern it, unless all do."""
+        return self._owner
+
+    def wants(self, id: UploadId, owner: str | None) -> bool:
+        """True if this upload concerns the listener."""
+        if self._id is not None:
+            return id == self._id
+        return self.everyone or owner == self._owner
+
+    def tell(self, item: FeedItem) -> None:
+        """Put an event in; a mailbox that is full ends, for the client to come back to where it was."""
+        if self.ended:
+            return
+        if len(self.news) >= MOST_NEWS:
+            self.end()
+            return
+        self.news.append(item)
+        self.progress.pop(item.id, None)
+        self._wake.set()
+
+    def tell_progress(self, progress: Progress | Verifying) -> None:
+        """Note how far an upload is; only the last word is kept."""
+        self.progress.pop(progress.id, None)
+        self.progress[progress.id] = progress
+        if len(self.progress) > MOST_PROGRESS:
+            del self.progress[next(iter(self.progress))]
+        self._wake.set()
+
+    def reached(self, seq: int) -> None:
+        """Everything up to ``seq`` has been told."""
+        if not self.ended:
+            self.seen = seq
+
+    def end(self) -> None:
+        """No more will come."""
+        self.ended = True
+        self._wake.set()
+
+    async def wait(self, seconds: float) -> bool:
+        """True when there is something to take, or the end; false after ``seconds`` without either."""
+        with anyio.move_on_after(seconds):
+            await self._wake.wait()
+        if not self._wake.is_set():
+            return False
+        if not self.ended:
+            self._wake = anyio.Event()
+        return True
+
+
+class Feed:
+    """Polls the catalog every ``every`` seconds while somebody listens, and never otherwise.
+
+    How far an upload is, is told at most every ``pace`` seconds.
+    """
+
+    def __init__(
+        self, *, every: float = 0.25, pace: float = 0.5, clock: Callable[[], float] = anyio.current_time
+    ) -> None:
+        self._every = every
+        self._pace = pace
+        self._clock = clock
+        self._listeners: set[Listener] = set()
+        self._wanted = anyio.Event()
+        self._turn = anyio.Lock()
+        self._ended = False
+        self._clear(0)
+
+    def _clear(self, seq: int) -> None:
+        self._seq = seq
+        self._grown: dict[UploadId, str | None] = {}
+        self._told: dict[UploadId, float] = {}
+        self._sealed: dict[UploadId, tuple[str | None, WorkDone | None]] = {}
+
+    async def run(self, engine: Engine) -> None:
+        """Poll until cancelled. One bad poll does not end it: the next goes on from the same place."""
+        self._ended = False
+        while True:
+            await self._wanted.wait()
+            while self._listeners:
+                try:
+                    await self.poll(engine)
+                except Exception:
+                    log.warning("the events could not be read; they are read again", exc_info=True)
+                await anyio.sleep(self._every)
+            if not self._listeners:
+                self._wanted = anyio.Event()
+
+    def end(self) -> None:
+        """End all streams, now and from now on."""
+        self._ended = True
+        for listener in self._listeners:
+            listener.end()
+
+    @contextmanager
+    def listening(self, listener: Listener) -> Iterator[None]:
+        """Whoever called ``join`` inside is told until the exit."""
+        try:
+            yield
+        finally:
+            self._listeners.discard(listener)
+
+    async def join(self, engine: Engine, listener: Listener) -> int:
+        """From now on ``listener`` is told; returns the ``seq`` up to which it must look for itself."""
+        async with self._turn:
+            if not self._listeners:
+                self._clear(await engine.catalog.last_seq())
+                await self._look_for_sealed(engine)
+            listener.reached(self._seq)
+            self._listeners.add(listener)
+            self._wanted.set()
+            if self._ended:
+                listener.end()
+            return self._seq
+
+    async def _look_for_sealed(self, engine: Engine) -> None:
+        rows, _ = await engine.catalog.page(
+            owner=None, everyone=True, states=[State.SEALED], after=None, limit=MOST_SEALED
+        )
+        self._sealed = {row.id: (row.owner, None) for row in rows}
+
+    async def poll(self, engine: Engine) -> None:
+        """Look once, and tell everybody."""
+        async with self._turn:
+            while True:
+                items = await engine.catalog.feed(after=self._seq, limit=BATCH)
+                for item in items:
+                    self._take(item)
+                    self._seq = item.seq
+                for listener in self._listeners:
+                    listener.reached(self._seq)
+                if len(items) < BATCH:
+                    break
+            now = self._clock()
+            await self._tell_progress(engine, now)
+            await self._tell_work(engine, now)
+
+    def _take(self, item: FeedItem) -> None:
+        match item.record.event:
+            case Stored() | Declared():
+                self._grown[item.id] = item.owner
+                return
+            case Sealed():
+                self._sealed[item.id] = (item.owner, None)
+            case Unknown():
+                return
+            case Created():
+                pass
+            case Published() | Failed() | Removed() | Damaged():
+                self._sealed.pop(item.id, None)
+        self._grown.pop(item.id, None)
+        for listener in self._listeners:
+            if listener.wants(item.id, item.owner):
+                listener.tell(item)
+
+    async def _tell_progress(self, engine: Engine, now: float) -> None:
+        for id, owner in list(self._grown.items()):
+            listeners = [listener for listener in self._listeners if listener.wants(id, owner)]
+            if listeners and not self._is_due(id, now):
+                continue
+            del self._grown[id]
+            if not listeners:
+                continue
+            progress = await progress_of(engine, id)
+            if progress is not None:
+                for listener in listeners:
+                    listener.tell_progress(progress)
+
+    async def _tell_work(self, engine: Engine, now: float) -> None:
+        for id, (owner, last) in list(self._sealed.items())[:MOST_SEALED]:
+            listeners = [listener for listener in self._listeners if listener.wants(id, owner)]
+            if not listeners or not self._is_due(id, now):
+                continue
+            work = await engine.catalog.work(id)
+            if work is None or work == last:
+                continue
+            self._sealed[id] = (owner, work)
+            for listener in listeners:
+                listener.tell_progress(Verifying(id, work))
+
+    def _is_due(self, id: UploadId, now: float) -> bool:
+        if now - self._told.get(id, -self._pace) < self._pace:
+            return False
+        if len(self._told) > BATCH:
+            self._told = {one: at for one, at in self._told.items() if now - at < self._pace}
+        self._told[id] = now
+        return True
+
+
+async def progress_of(engine: Engine, id: UploadId) -> Progress | None:
+    """How far an upload that is being received is; ``None`` for any other."""
+    try:
+        upload = await engine.ledger.load(id)
+    except NotFound:
+        return None
+    return grown(upload)
+
+
+def grown(upload: Upload) -> Progress | None:
+    """How far an upload that is being received is; ``None`` for any other."""
+    if upload.state is not State.OPEN:
+        return None
+    return Progress(upload.id, upload.received_bytes, upload.length, upload.offset)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import sys
@@ -232,6 +233,32 @@ async def test_a_file_is_kept_while_another_process_holds_some_of_it(
     assert not lock_file(tmp_path).exists()
 
 
+async def test_forgetting_late_does_not_take_the_next_holders_file(
+    tmp_path: Path, locks: FileLocks, others: FileLocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock_range = fcntl.fcntl
+    between = iter([True])
+
+    def overtaken(fd: int, command: int, argument: bytes) -> object:
+        if next(between, False):  # this file is open and not yet locked: somebody else removes it, and one comes anew
+            lock_file(tmp_path).unlink()
+            lock_file(tmp_path).touch()
+        return lock_range(fd, command, argument)
+
+    assert await is_free(locks, ID, FIRST)
+    monkeypatch.setattr(fcntl, "fcntl", overtaken)
+    await others.forget(ID)
+    assert lock_file(tmp_path).exists()
+
+
+async def test_a_span_is_free_for_others_while_its_neighbour_is_still_held(locks: FileLocks, others: FileLocks) -> None:
+    async with locks.hold(ID, FIRST, timeout=0):
+        async with locks.hold(ID, SECOND, timeout=0):
+            assert not await is_free(others, ID, SECOND)
+        assert await is_free(others, ID, SECOND)
+        assert not await is_free(others, ID, ACROSS)
+
+
 async def test_only_this_user_can_reach_the_locks(tmp_path: Path, locks: FileLocks) -> None:
     async with locks.hold(ID, FIRST, timeout=0):
         made = [tmp_path / "locks", *(tmp_path / "locks").rglob("*")]
@@ -287,6 +314,58 @@ async def test_sockets_of_dead_processes_are_removed(tmp_path: Path, locks: File
             async with others.hold(ID, FIRST, timeout=0, revoke=True):
                 pytest.fail("held twice")
         await lease.revoked.wait()
+
+
+async def test_who_waits_for_another_process_is_not_asked_to_leave_what_it_has_not_got(
+    tmp_path: Path, locks: FileLocks, others: FileLocks
+) -> None:
+    third = FileLocks(tmp_path / "locks")
+    got = anyio.Event()
+
+    async def wait_and_see() -> None:
+        async with locks.hold(ID, FIRST, timeout=LONG) as lease:
+            await anyio.wait_all_tasks_blocked()
+            assert not lease.revoked.is_set()
+            got.set()
+
+    async with anyio.create_task_group() as group:
+        async with others.hold(ID, FIRST, timeout=0) as lease:
+            group.start_soon(wait_and_see)
+            await anyio.wait_all_tasks_blocked()
+            with pytest.raises(Locked):
+                async with third.hold(ID, FIRST, timeout=0, revoke=True):
+                    pytest.fail("held twice")
+            await lease.revoked.wait()
+        await got.wait()
+    await third.close()
+
+
+async def test_who_was_not_heard_asks_again(tmp_path: Path, locks: FileLocks, others: FileLocks) -> None:
+    async with anyio.create_task_group() as group:
+        async with others.hold(ID, FIRST, timeout=0) as lease:
+            (path,) = (tmp_path / "locks" / "run").iterdir()
+            away = path.rename(path.with_suffix(".away"))
+            newcomer = await waiting(group, Holder(locks, ID, FIRST, revoke=True))
+            assert not lease.revoked.is_set()
+            away.rename(path)
+            await lease.revoked.wait()
+        await newcomer.held.wait()
+        await newcomer.has_left()
+
+
+async def test_a_socket_has_its_name_only_once_it_answers(
+    tmp_path: Path, locks: FileLocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = os.rename
+    seen: list[str] = []
+
+    def watched(source: Path, target: Path) -> None:
+        seen.extend(path.suffix for path in (tmp_path / "locks" / "run").iterdir())
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", watched)
+    async with locks.hold(ID, FIRST, timeout=0):
+        assert seen == [".new"]
 
 
 async def test_a_directory_with_a_long_name_will_do(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ class LocksConformance:
                 await held.enter_async_context(locks.hold(ID, (start, start + 100), timeout=0))
             await held.enter_async_context(locks.hold(ID, FINISH, timeout=0))
 
-    @pytest.mark.parametrize("taken, wanted", [(FIRST, FIRST), (FIRST, ACROSS), (ACROSS, SECOND), (WHOLE, FIRST)])
+    @pytest.mark.parametrize(("taken", "wanted"), [(FIRST, FIRST), (FIRST, ACROSS), (ACROSS, SECOND), (WHOLE, FIRST)])
     async def test_overlapping_spans_exclude_each_other(self, locks: Locks, taken: Span, wanted: Span) -> None:
         for held, refused in [(taken, wanted), (wanted, taken)]:
             async with locks.hold(ID, held, timeout=0):

@@ -63,8 +63,7 @@ class FileLocks:
 
     async def forget(self, id: UploadId) -> None:
         """Remove the upload's lock file, unless somebody here or in another process uses it."""
-        if id not in self._registry:
-            self._files.forget(id)
+        self._files.forget(id)
 
     async def close(self) -> None:
         """Give up every span at once: holders are asked to leave, waiters get ``Draining``."""

@@ -1,4 +1,4 @@
-"""One of several processes that share locks. Run by ``test_locks.py``, never imported by it.
+"""One of several processes that share locks. Run by ``test_locks_processes.py``, never imported by it.
 
 ``hold DIR START STOP``: says ``held``; on ``leave`` or when asked back (says ``revoked``) leaves, says ``left``.
 ``count DIR TIMES FILE``: adds 1 to the number in FILE that often, each time under the lock.

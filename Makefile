@@ -5,6 +5,8 @@
 BIN := .venv/bin
 STAMP := .venv/.set-up
 ARGS ?=
+PYTHON_TESTS := tests/unit tests/property
+PROTOCOL_TESTS := tests/protocol tests/integration
 export HYPOTHESIS_PROFILE ?= ci
 
 help: ## Show this list

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from onward.app import create_app, opening
     from onward.config import Settings, SettingsError
     from onward.core.types import UploadId
     from onward.core.upload import Upload
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from onward.errors import ClientFault, OnwardError, Refused, ServerFault
     from onward.hooks.none import NoHooks
     from onward.ports import Caller, Catalog, FeedItem, Hooks, Jobs, Journal, Locks, Storage
+    from onward.web.plugin import OnwardConfig, OnwardPlugin
 
 __all__ = (
     "Caller",
@@ -29,7 +31,9 @@ __all__ = (
     "Journal",
     "Locks",
     "NoHooks",
+    "OnwardConfig",
     "OnwardError",
+    "OnwardPlugin",
     "Refused",
     "ServerFault",
     "Settings",
@@ -37,9 +41,12 @@ __all__ = (
     "Storage",
     "Upload",
     "UploadId",
+    "create_app",
+    "opening",
 )
 
 _HOMES: Final = {
+    "app": ("create_app", "opening"),
     "config": ("Settings", "SettingsError"),
     "core.types": ("UploadId",),
     "core.upload": ("Upload",),
@@ -47,6 +54,7 @@ _HOMES: Final = {
     "errors": ("ClientFault", "OnwardError", "Refused", "ServerFault"),
     "hooks.none": ("NoHooks",),
     "ports": ("Caller", "Catalog", "FeedItem", "Hooks", "Jobs", "Journal", "Locks", "Storage"),
+    "web.plugin": ("OnwardConfig", "OnwardPlugin"),
 }
 _HOME: Final = {name: f"onward.{home}" for home, names in _HOMES.items() for name in names}
 

@@ -53,6 +53,7 @@ def test_a_number_comes_back(value: int) -> None:
         "1,2",
         "5, 5",
         "\uff11\uff12",  # full-width digits, which int() takes
+        "1\uff12",
         "\u0663",  # an Arabic-Indic digit, which int() takes
         "\u00b2",
         "9223372036854775808",

@@ -37,7 +37,11 @@ class DeclaredChunk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Declare(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of ``POST /upload``."""
+    """The body of ``POST /upload``.
+
+    No field takes a value of any depth, and unknown ones are refused, not skipped: so however
+    deep a body is nested, the decoder stops at the first level that is wrong.
+    """
 
     name: str
     size: Size | None = None
@@ -69,8 +73,6 @@ def read_json(kind: type[_Body], media_type: str, body: bytes) -> _Body:
         raise _bad_field(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise BadBody("the body is not JSON") from None
-    except RecursionError:
-        raise BadBody("the body is nested too deeply") from None
 
 
 def read_complete(media_type: str, body: bytes | Mapping[str, str]) -> Complete:

@@ -72,7 +72,7 @@ class DeclaredView(msgspec.Struct, frozen=True, kw_only=True):
     urls: Urls
 
 
-class ChunkView(msgspec.Struct, frozen=True):
+class ChunkView(msgspec.Struct, frozen=True, gc=False):
     """One recorded part. ``offset`` is null while the sizes before it are not known."""
 
     number: int | UnsetType

@@ -114,8 +114,10 @@ def part_conflict(layout: Layout, key: int, stored: Stored | None) -> PartConfli
     return PartConflict("other bytes are stored for this place; nothing was changed", **facts)
 
 
-def accept(upload: Upload, cmd: Store, runs: Sequence[Run], limits: Limits) -> list[Event]:
+def accept(upload: Upload, cmd: Store, runs: Sequence[Run], limits: Limits, *, size: int | None = None) -> list[Event]:
     """The events that record ``runs``, whose bytes are durable, and seal again what damage had broken.
+
+    ``size`` is that of the body, where some of it was recorded before and only compared.
 
     Runs that are recorded with the same digest add nothing. Raises ``PartConflict`` for other
     bytes, and whatever became impossible while the bytes came.
@@ -129,8 +131,8 @@ def accept(upload: Upload, cmd: Store, runs: Sequence[Run], limits: Limits) -> l
         raise AlreadyComplete("the upload was completed meanwhile; these bytes were not stored", state=upload.word)
     for run in new:
         _check_free(upload, layout, run)
-    if layout is Layout.FLAT:
-        joined = _end_by_short_chunk(upload, cmd, joined, new, limits)
+    if layout is Layout.FLAT and runs:
+        joined = _end_by_short_chunk(upload, cmd, joined, sum(r.size for r in runs) if size is None else size, limits)
     check_fit(upload, joined)
     _check_total(upload, joined, new, limits)
     events: list[Event] = []
@@ -256,14 +258,12 @@ def _check_free(upload: Upload, layout: Layout, run: Run) -> None:
         _refuse_empty(run.key, upload)
 
 
-def _end_by_short_chunk(
-    upload: Upload, cmd: Store, joined: Declaration, new: Sequence[Run], limits: Limits
-) -> Declaration:
-    if not isinstance(cmd.at, Number) or joined.length is not None or joined.part_size is None or not new:
+def _end_by_short_chunk(upload: Upload, cmd: Store, joined: Declaration, size: int, limits: Limits) -> Declaration:
+    if not isinstance(cmd.at, Number) or joined.length is not None or joined.part_size is None:
         return joined
     start = (cmd.at.number - 1) * joined.part_size
-    end = max(run.key + run.size for run in new)
-    if end == start + joined.part_size:
+    end = start + size
+    if size == joined.part_size:
         return joined
     if end == start:
         _refuse_empty(cmd.at.number, upload)

@@ -23,7 +23,6 @@ from onward.errors import (
     Draining,
     Locked,
     OnwardError,
-    PartConflict,
     Revoked,
 )
 from onward.ports import Lease, Locks, Span, Storage
@@ -157,13 +156,13 @@ class Storing:
         return run, written.digests
 
     async def _record(self, upload: Upload, cmd: Store, runs: Sequence[Run], size: int) -> Outcome:
-        events = await self._ledger.record(upload, lambda newest: self._accept(newest, cmd, runs))
+        events = await self._ledger.record(upload, lambda newest: self._accept(newest, cmd, runs, size))
         fresh = any(isinstance(event, Stored) for event in events)
         part = upload.stored.get(runs[0].key) if len(runs) == 1 else None
         return Outcome(upload=upload, part=part, size=size, fresh=fresh)
 
-    def _accept(self, newest: Upload, cmd: Store, runs: Sequence[Run]) -> list[Event]:
-        return accept(newest, cmd, runs, self._limits)
+    def _accept(self, newest: Upload, cmd: Store, runs: Sequence[Run], size: int) -> list[Event]:
+        return accept(newest, cmd, runs, self._limits, size=size)
 
     # -- a run by offset: its prefix counts -----------------------------------------------------------
 
@@ -201,7 +200,7 @@ class Storing:
             raise fault
         if intake.taken == 0:
             # Nothing to record, but the layout and what was declared still count.
-            await self._ledger.record(upload, lambda newest: self._accept(newest, cmd, []))
+            await self._ledger.record(upload, lambda newest: self._accept(newest, cmd, [], 0))
         return Outcome(upload=upload, part=part, size=intake.taken, fresh=fresh)
 
     # -- bytes that are stored already ------------------------------------------------------------------
@@ -213,8 +212,8 @@ class Storing:
         async with aclosing(self._storage.peek(upload.id, Layout.FLAT, start, size)) as stored:
             async for piece in intake.run(size):
                 view = memoryview(piece)
-                while len(view):
-                    if not len(have):
+                while view:
+                    if not have:
                         have = memoryview(await anext(stored, b""))
                     width = min(len(view), len(have))
                     if width == 0 or view[:width] != have[:width]:
@@ -233,7 +232,7 @@ class Storing:
                 raise part_conflict(grant.layout, stored.key, stored)
             _check_digests(cmd.digests, hasher.digests())
         if cmd.declared != type(cmd.declared)() and upload.sealed is None:
-            await self._ledger.record(upload, lambda newest: self._accept(newest, cmd, []))
+            await self._ledger.record(upload, lambda newest: self._accept(newest, cmd, [], 0))
         return Outcome(upload=upload, part=stored, size=stored.size, fresh=False)
 
     async def _hash(self, hasher: Hasher, blocks: AsyncIterator[Buffer]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain
 
@@ -65,7 +65,10 @@ class MemoryStorage:
         if id in self._held or id in self._manifests:
             raise AlreadyComplete
 
-    async def peek(self, id: UploadId, layout: Layout, key: int, size: int) -> AsyncIterator[Buffer]:
+    async def sync(self, id: UploadId) -> None:
+        """There is no power cut that memory survives."""
+
+    async def peek(self, id: UploadId, layout: Layout, key: int, size: int) -> AsyncGenerator[Buffer, None]:
         """Yield stored scratch bytes, fewer if fewer are there."""
         scratch = self._scratch.get(id)
         if scratch is not None:
@@ -122,7 +125,7 @@ class MemoryStorage:
         inside = any(other.startswith(ref + "/") for other in self._blobs)
         return inside or any(folder in self._blobs for folder in naming.parents(ref))
 
-    async def read(self, ref: str, start: int, size: int) -> AsyncIterator[Buffer]:
+    async def read(self, ref: str, start: int, size: int) -> AsyncGenerator[Buffer, None]:
         """Yield published bytes."""
         found = self._blob(ref)[start : start + size]
         for block in _blocks(found):

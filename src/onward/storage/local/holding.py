@@ -30,21 +30,24 @@ class Held:
         """It has a final name already: an earlier publish whose event was lost."""
 
     def adopt(self, fd: int) -> None:
-        """Keep this open file as the whole."""
+        """Keep this open file as the whole; from here on it is closed with the rest."""
         self.fd = fd
         found = self._disk.fs.fstat(fd)
         self.inode, self.published = found.inode, found.links > 1
 
     def guard(self, fd: int) -> None:
-        """Keep this lock until closed."""
+        """Keep this lock as long as the file."""
         self._guard = fd
 
     def close(self) -> None:
         """Let go of the file and the lock."""
-        open_ones = [fd for fd in (self.fd, self._guard) if fd is not None]
-        self.fd = self._guard = None
-        for fd in open_ones:
-            self._disk.fs.close(fd)
+        fd, self.fd, guard, self._guard = self.fd, None, self._guard, None
+        try:
+            if fd is not None:
+                self._disk.fs.close(fd)
+        finally:
+            if guard is not None:
+                self._disk.fs.close(guard)
 
 
 async def hold(disk: Disk, id: UploadId, plan: Plan, patience: float) -> Held:
@@ -83,14 +86,10 @@ def _take_flat(disk: Disk, id: UploadId, plan: Plan, held: Held) -> bool:
         disk.make(home(id))
         fd = fs.open(held.path, os.O_RDWR | os.O_CREAT)
         disk.unsettle(home(id))
-    try:
-        if fs.lock(fd, exclusive=True) and fs.fstat(fd).inode == fs.stat(held.path).inode:
-            held.adopt(fd)
-            return True
-    except BaseException:
-        fs.close(fd)
-        raise
-    fs.close(fd)
+    held.adopt(fd)
+    if fs.lock(fd, exclusive=True) and held.inode == fs.stat(held.path).inode:
+        return True
+    held.close()
     return False
 
 
@@ -100,16 +99,12 @@ def _take_numbered(disk: Disk, id: UploadId, plan: Plan, held: Held) -> bool:
         return True
     disk.make(parts(id))
     guard = fs.open(parts(id), os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        if not fs.lock(guard, exclusive=True):
-            fs.close(guard)
-            return False
-        held.adopt(fs.open(held.path, os.O_RDWR | os.O_CREAT))
-        disk.unsettle(home(id))
-    except BaseException:
-        fs.close(guard)
-        raise
     held.guard(guard)
+    if not fs.lock(guard, exclusive=True):
+        held.close()
+        return False
+    held.adopt(fs.open(held.path, os.O_RDWR | os.O_CREAT))
+    disk.unsettle(home(id))
     return True
 
 

@@ -82,18 +82,28 @@ def _is_held(disk: Disk, ref: str, held: Held) -> bool:
 def _claim(disk: Disk, id: UploadId, held: Held, wish: Wish) -> str:
     if wish.on_conflict is OnConflict.REPLACE and _swap_in(disk, id, held, wish.name):
         return wish.name
-    for ref in _candidates(wish):
+    for ref in _candidates(disk, wish):
         if _link(disk, held, ref):
             return ref
     raise StorageFault("no free name was found")
 
 
-def _candidates(wish: Wish) -> Iterator[str]:
+def _candidates(disk: Disk, wish: Wish) -> Iterator[str]:
     yield wish.name
-    if wish.on_conflict is OnConflict.RENAME:
+    if wish.on_conflict is OnConflict.RENAME and _has_room(disk, wish.name):
         yield from islice(naming.variants(wish.name), _TRIES)
     yield wish.fallback
     yield from islice(naming.variants(wish.fallback), _TRIES)
+
+
+def _has_room(disk: Disk, ref: str) -> bool:
+    """False if a file is where a directory would have to be: then no other leaf helps."""
+    try:
+        return disk.fs.stat(f"{FILES}/{ref}".rpartition("/")[0]).directory
+    except OSError as error:
+        if error.errno in _IN_THE_WAY:
+            return False
+        raise
 
 
 def _link(disk: Disk, held: Held, ref: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -78,7 +78,11 @@ class LocalStorage:
         kind = FlatWrite if layout is Layout.FLAT else PartWrite
         return await pour(self._disk, kind(self._disk, id, key, algorithms, durable=durable), body)
 
-    def peek(self, id: UploadId, layout: Layout, key: int, size: int) -> AsyncIterator[Buffer]:
+    async def sync(self, id: UploadId) -> None:
+        """Sync each file of an upload, then the names of them."""
+        await self._disk.run(partial(_sync, self._disk, id))
+
+    def peek(self, id: UploadId, layout: Layout, key: int, size: int) -> AsyncGenerator[Buffer, None]:
         """Yield stored scratch bytes, fewer if fewer are there."""
         path, start = (flat(id), key) if layout is Layout.FLAT else (f"{parts(id)}/{key}", 0)
         return self._blocks(path, start, size, missing_is_empty=True)
@@ -93,7 +97,7 @@ class LocalStorage:
         finally:
             await self._disk.run(held.close)
 
-    def read(self, ref: str, start: int, size: int) -> AsyncIterator[Buffer]:
+    def read(self, ref: str, start: int, size: int) -> AsyncGenerator[Buffer, None]:
         """Yield published bytes. Raises ``StorageFault`` if the file is shorter than that."""
         return self._blocks(_published(ref), start, size, missing_is_empty=False)
 
@@ -140,7 +144,9 @@ class LocalStorage:
 
     # -- reading ----------------------------------------------------------------------------------
 
-    async def _blocks(self, path: str, start: int, size: int, *, missing_is_empty: bool) -> AsyncIterator[Buffer]:
+    async def _blocks(
+        self, path: str, start: int, size: int, *, missing_is_empty: bool
+    ) -> AsyncGenerator[Buffer, None]:
         disk = self._disk
         reader = _Reader(disk, path, missing_is_empty=missing_is_empty)
         end = start + size
@@ -289,6 +295,24 @@ def _names(disk: Disk, path: str) -> list[str]:
         return disk.fs.listdir(path)
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def _sync(disk: Disk, id: UploadId) -> None:
+    fs = disk.fs
+    names = _names(disk, parts(id))
+    for path in (flat(id), *(f"{parts(id)}/{name}" for name in names)):
+        try:
+            fd = fs.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        try:
+            fs.fdatasync(fd)
+        finally:
+            fs.close(fd)
+    for folder in (parts(id), home(id)):
+        with suppress(FileNotFoundError):
+            if not disk.settle(folder):
+                fs.sync_dir(folder)
 
 
 def _probe(disk: Disk) -> None:

@@ -9,6 +9,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Final, Protocol
 
+import anyio.lowlevel
+
 from onward.core.digest import SHA256, Hasher
 from onward.core.types import Buffer, UploadId
 from onward.errors import AlreadyComplete, ServerFault
@@ -46,6 +48,7 @@ async def pour(disk: Disk, target: Target, body: AsyncIterator[Buffer]) -> Writt
             size += len(kept)
             if size < GATHER or (size < MOST and writing is not None and not writing.done()):
                 continue
+            await anyio.lowlevel.checkpoint_if_cancelled()  # waiting for the disk is no place to be cancelled
             if writing is not None:
                 await disk.ended(writing)
             writing = disk.start(partial(target.take, blocks))

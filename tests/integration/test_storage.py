@@ -1,0 +1,498 @@
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import aclosing, suppress
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+import pytest
+
+from onward.core.types import Layout
+from onward.errors import AlreadyComplete, ClientGone, Locked, NotFound, StorageFault
+from onward.ports import OnConflict, Storage
+from onward.storage import naming
+from onward.storage.fs import Fs
+from onward.storage.local import LocalStorage
+from onward.storage.memory import MemoryStorage
+from onward.testing.conformance_storage import StorageConformance
+from onward.testing.crash import Inline, SimFs
+from onward.testing.storage_steps import (
+    ID,
+    OTHER,
+    PART,
+    bad_keys,
+    gather,
+    make_plan,
+    no_progress,
+    publish,
+    put,
+    put_all,
+    some_bytes,
+    whole,
+)
+
+pytestmark = pytest.mark.anyio
+
+LAYOUTS = pytest.mark.parametrize("layout", list(Layout))
+
+
+async def local(root: Path | Fs, **options: Any) -> LocalStorage:
+    return await anyio.to_thread.run_sync(lambda: LocalStorage(root, **options))
+
+
+async def opened(root: Path | Fs, **options: Any) -> AsyncIterator[LocalStorage]:
+    storage = await local(root, **options)
+    yield storage
+    await storage.close()
+
+
+class TestMemory(StorageConformance):
+    @pytest.fixture
+    async def storage(self) -> AsyncIterator[Storage]:
+        storage = MemoryStorage()
+        yield storage
+        await storage.close()
+
+
+class TestLocal(StorageConformance):
+    @pytest.fixture
+    async def storage(self, tmp_path: Path) -> AsyncIterator[Storage]:
+        async for storage in opened(tmp_path / "root"):
+            yield storage
+
+
+class TestLocalInSimulation(StorageConformance):
+    """On a file system whose reads and writes are short."""
+
+    @pytest.fixture
+    async def storage(self) -> AsyncIterator[Storage]:
+        fs = SimFs(most=70_000)
+        async for storage in opened(fs, threads=Inline(), patience=0.01):
+            yield storage
+        assert fs.open_files == 0
+
+
+@pytest.fixture
+async def storage(tmp_path: Path) -> AsyncIterator[LocalStorage]:
+    async for storage in opened(tmp_path / "root", patience=0.05):
+        yield storage
+
+
+# -- threads and files ----------------------------------------------------------------------------
+
+
+class RecordingFs(Fs):
+    """Remembers which thread called what."""
+
+    def __init__(self, root: Path) -> None:
+        self.calls: list[tuple[str, int]] = []
+        super().__init__(root)
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        if name.startswith("_") or not callable(found) or name == "names":
+            return found
+
+        def recorded(*args: Any, **options: Any) -> Any:
+            self.calls.append((name, threading.get_ident()))
+            return found(*args, **options)
+
+        return recorded
+
+    def names(self) -> list[str]:
+        return [name for name, _ in self.calls]
+
+
+async def everything(storage: Storage) -> None:
+    """Use each method once or more, also where it fails."""
+    for layout, id in zip(Layout, (ID, OTHER), strict=True):
+        pieces = [some_bytes(PART, seed) for seed in range(3)]
+        plan = make_plan(layout, pieces, id)
+        await put_all(storage, plan, pieces, id)
+        body = cut(some_bytes(2_000_000), 1_500_000)
+        with pytest.raises(ClientGone):
+            await storage.write(id, layout, 5 * PART, body, algorithms=(), durable=True)
+        await gather(storage.peek(id, layout, 1, 10))
+        async with aclosing(storage.peek(id, layout, 1, 3_000_000)) as peeking:
+            async for _ in peeking:
+                break
+        async with storage.assembling(id, plan, no_progress) as assembly:
+            blob = await assembly.publish(f"{layout}/x", "y", OnConflict.RENAME, b"{}")
+        await whole(storage, blob)
+        await storage.manifest(id)
+        with pytest.raises(NotFound):
+            await storage.stat("nothing")
+        with pytest.raises(NotFound):
+            await gather(storage.read("nothing", 0, 1))
+        await bad_keys(storage, make_plan(layout, [some_bytes(PART, 9)], id), id)
+        assert [one async for one in storage.scratch()] == [id]
+        await storage.discard(id)
+        await storage.remove(blob.ref, id)
+    await storage.free()
+    await storage.check()
+
+
+async def test_no_file_is_touched_on_the_loop(tmp_path: Path) -> None:
+    fs = await anyio.to_thread.run_sync(RecordingFs, tmp_path)
+    storage = await local(fs)
+    await everything(storage)
+    await storage.close()
+    loop = threading.get_ident()
+    assert len(fs.calls) > 100
+    assert [name for name, thread in fs.calls if thread == loop] == []
+
+
+def descriptors(below: Path) -> list[str]:
+    """Open files below a directory, but for the directory itself."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # the descriptor of this very listing
+            found.append(os.readlink(f"/proc/self/fd/{name}"))
+    return [path for path in found if path.startswith(f"{below}/")]
+
+
+async def test_no_descriptor_leaks(tmp_path: Path) -> None:
+    storage = await local(tmp_path)
+    await everything(storage)
+    assert [path for path in descriptors(tmp_path) if "trash" not in path] == []
+    await storage.close()
+    assert descriptors(tmp_path.parent) == []
+
+
+class CountingPool(ThreadPoolExecutor):
+    hops = 0
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.hops += 1
+        return super().submit(fn, *args, **kwargs)
+
+
+@LAYOUTS
+async def test_a_small_body_is_one_hop(tmp_path: Path, layout: Layout) -> None:
+    with CountingPool(2) as pool:
+        storage = await local(tmp_path, threads=pool)
+        pool.hops = 0
+        await put(storage, layout, 1, some_bytes(200_000))
+        assert pool.hops == 1
+        await put(storage, layout, 1, some_bytes(8 << 20))
+        assert pool.hops <= 1 + 32 + 1
+        await storage.close()
+
+
+class GatedFs(Fs):
+    """Holds every write back until it is let through."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.writing = threading.Event()
+        self.gate = threading.Event()
+        self.closed_while_writing = False
+        self._busy = False
+
+    def pwritev(self, fd: int, blocks: Any, offset: int) -> int:
+        self._busy = True
+        self.writing.set()
+        assert self.gate.wait(30)
+        written = super().pwritev(fd, blocks, offset)
+        self._busy = False
+        return written
+
+    def close(self, fd: int) -> None:
+        self.closed_while_writing |= self._busy
+        super().close(fd)
+
+
+@pytest.mark.parametrize("by_scope", [True, False])
+@LAYOUTS
+async def test_a_cancelled_writer_leaves_its_file_only_when_the_disk_is_done(
+    tmp_path: Path, layout: Layout, *, by_scope: bool
+) -> None:
+    fs = await anyio.to_thread.run_sync(GatedFs, tmp_path)
+    storage = await local(fs)
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(1 << 20)
+
+    async def write() -> None:
+        await storage.write(ID, layout, 1, endless(), algorithms=(), durable=True)
+
+    async def cancelled_by_scope() -> None:
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(write)
+                assert await anyio.to_thread.run_sync(fs.writing.wait, 30)
+                scope.cancel()
+                threading.Timer(0.05, fs.gate.set).start()
+
+    async def cancelled_natively() -> None:
+        task = asyncio.ensure_future(write())
+        assert await anyio.to_thread.run_sync(fs.writing.wait, 30)
+        task.cancel()
+        threading.Timer(0.05, fs.gate.set).start()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    await (cancelled_by_scope() if by_scope else cancelled_natively())
+    assert not fs.closed_while_writing
+    assert descriptors(tmp_path / "uploads") == []
+    assert layout is Layout.FLAT or os.listdir(tmp_path / "uploads" / ID[:2] / ID / "parts") == []
+    await storage.close()
+
+
+# -- holding --------------------------------------------------------------------------------------
+
+
+async def test_a_stale_writer_cannot_reach_what_is_published(storage: LocalStorage) -> None:
+    data = some_bytes(PART)
+    plan = make_plan(Layout.FLAT, [data])
+    await put(storage, Layout.FLAT, 0, data)
+    started, finish = anyio.Event(), anyio.Event()
+    outcome: list[type[Exception]] = []
+
+    async def stale() -> AsyncIterator[bytes]:
+        yield bytes(300_000)
+        started.set()
+        await finish.wait()
+        yield bytes(300_000)
+
+    async def write() -> None:
+        try:
+            await storage.write(ID, Layout.FLAT, PART, stale(), algorithms=(), durable=True)
+        except AlreadyComplete as error:
+            outcome.append(type(error))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(write)
+        await started.wait()
+        await anyio.sleep(0.05)  # its first bytes are on their way to the disk
+        async with storage.assembling(ID, plan, no_progress) as assembly:
+            assert not assembly.bad
+            blob = await assembly.publish("x", "y", OnConflict.REFUSE, b"{}")
+        finish.set()
+    assert outcome == [AlreadyComplete]
+    assert await whole(storage, blob) == data
+
+
+@LAYOUTS
+async def test_two_assemblies_do_not_meet(storage: LocalStorage, layout: Layout) -> None:
+    pieces = [some_bytes(PART)]
+    plan = make_plan(layout, pieces)
+    await put_all(storage, plan, pieces)
+    async with storage.assembling(ID, plan, no_progress):
+        with pytest.raises(Locked):
+            async with storage.assembling(ID, plan, no_progress):
+                pytest.fail("both hold it")
+    assert await bad_keys(storage, plan) == []
+
+
+async def test_assembling_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    fs = await anyio.to_thread.run_sync(RecordingFs, tmp_path)
+    storage = await local(fs)
+    pieces = [some_bytes(PART, seed) for seed in range(4)]
+    plan = make_plan(Layout.NUMBERED, pieces)
+    await put_all(storage, plan, pieces)
+    out = tmp_path / "uploads" / ID[:2] / ID / "out"
+    await anyio.Path(out).write_bytes(b"".join(pieces[:3])[:-1])
+    fs.calls.clear()
+    assert await bad_keys(storage, plan) == []
+    assert fs.names().count("copy_file_range") == 2
+    await storage.close()
+
+
+async def test_an_old_copy_is_made_anew_from_its_part(tmp_path: Path) -> None:
+    storage = await local(tmp_path)
+    pieces = [some_bytes(PART, seed) for seed in range(4)]
+    plan = make_plan(Layout.NUMBERED, pieces)
+    await put_all(storage, plan, pieces)
+    out = tmp_path / "uploads" / ID[:2] / ID / "out"
+    await anyio.Path(out).write_bytes(bytes(4 * PART))  # as a power cut may leave it
+    assert await bad_keys(storage, plan) == []
+    assert await anyio.Path(out).read_bytes() == b"".join(pieces)
+    await storage.close()
+
+
+class NoCopyFs(Fs):
+    code = 0
+
+    def copy_file_range(self, source: int, target: int, size: int, source_at: int, target_at: int) -> int:
+        raise OSError(self.code, os.strerror(self.code))
+
+
+@pytest.mark.parametrize("name", ["EXDEV", "EINVAL", "ENOSYS", "EOPNOTSUPP"])
+async def test_parts_are_copied_by_hand_where_the_kernel_does_not(tmp_path: Path, name: str) -> None:
+    fs = await anyio.to_thread.run_sync(NoCopyFs, tmp_path)
+    fs.code = getattr(errno, name)
+    storage = await local(fs)
+    blob = await publish(storage, some_bytes(3_000_000), layout=Layout.NUMBERED)
+    assert await whole(storage, blob) == some_bytes(3_000_000)
+    await storage.close()
+
+
+# -- the directory --------------------------------------------------------------------------------
+
+
+def test_it_is_closed_to_others(tmp_path: Path) -> None:
+    root = tmp_path / "deep" / "root"
+    LocalStorage(root, threads=Inline())
+    assert root.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in root.iterdir()} == {0o700}
+
+
+async def test_what_it_writes_is_closed_to_others(storage: LocalStorage, tmp_path: Path) -> None:
+    await publish(storage, some_bytes(10), name="a/b")
+    await put(storage, Layout.NUMBERED, 1, some_bytes(10), id=OTHER)
+    modes = {(path.is_dir(), path.stat().st_mode & 0o777) for path in tree(tmp_path / "root")}
+    assert modes == {(True, 0o700), (False, 0o600)}
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o722])
+def test_a_root_that_others_may_write_to_is_refused(tmp_path: Path, mode: int) -> None:
+    tmp_path.chmod(mode)
+    with pytest.raises(StorageFault, match="nobody else may write"):
+        LocalStorage(tmp_path, threads=Inline())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_a_root_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    os.chown(tmp_path, 12345, -1)
+    with pytest.raises(StorageFault, match="must belong to this user"):
+        LocalStorage(tmp_path, threads=Inline())
+
+
+@pytest.mark.parametrize("name", ["uploads", "files", "manifests", "trash"])
+def test_a_root_with_a_link_in_it_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    root = tmp_path / "root"
+    root.mkdir(0o700)
+    (root / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StorageFault, match=name):
+        LocalStorage(root, threads=Inline())
+
+
+@pytest.fixture
+def untouched(tmp_path: Path) -> Iterator[Path]:
+    """A directory with a file in it that nobody may change, nor add to."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_bytes(b"secret")
+    yield outside
+    assert [path.name for path in outside.iterdir()] == ["secret"]
+    assert (outside / "secret").read_bytes() == b"secret"
+
+
+@pytest.mark.parametrize(
+    ("layout", "place"),
+    [
+        (Layout.FLAT, "data"),
+        (Layout.FLAT, ""),
+        (Layout.NUMBERED, "parts"),
+        (Layout.NUMBERED, "parts/1"),
+        (Layout.NUMBERED, "out"),
+        (Layout.NUMBERED, ""),
+    ],
+)
+async def test_a_planted_link_is_not_followed(
+    storage: LocalStorage, tmp_path: Path, untouched: Path, layout: Layout, place: str
+) -> None:
+    planted = tmp_path / "root" / "uploads" / ID[:2] / ID / place
+    planted.parent.mkdir(parents=True, mode=0o700)
+    planted.symlink_to(untouched if place in {"", "parts"} else untouched / "secret")
+    plan = make_plan(layout, [b"secret"])
+    try:
+        await put(storage, layout, plan.copies[0].key, some_bytes(PART))
+    except (StorageFault, AlreadyComplete):
+        assert place != "parts/1"
+    else:
+        assert place in {"parts/1", "out"}  # a whole part takes the place of the link itself
+    try:
+        assert await bad_keys(storage, plan) == [plan.copies[0].key]
+    except StorageFault:
+        assert place != "parts/1"
+    assert await gather(_peek(storage, layout)) != b"secret"
+
+
+async def _peek(storage: LocalStorage, layout: Layout) -> AsyncIterator[Any]:
+    try:
+        async for block in storage.peek(ID, layout, 0 if layout is Layout.FLAT else 1, 6):
+            yield block
+    except StorageFault:
+        yield b"refused"
+
+
+@pytest.mark.parametrize("name", ["link", "link/secret"])
+@pytest.mark.parametrize("on_conflict", list(OnConflict))
+async def test_a_link_among_published_files_is_not_followed(
+    storage: LocalStorage, tmp_path: Path, untouched: Path, name: str, on_conflict: OnConflict
+) -> None:
+    (tmp_path / "root" / "files" / "link").symlink_to(untouched)
+    with pytest.raises((StorageFault, NotFound)):
+        await gather(storage.read("link/secret", 0, 1))
+    blob = await publish(storage, some_bytes(10), name=name, on_conflict=on_conflict)
+    assert await whole(storage, blob) == some_bytes(10)
+
+
+async def test_a_pipe_does_not_hold_a_thread(storage: LocalStorage, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "root" / "files" / "pipe")
+    with pytest.raises((StorageFault, NotFound)):
+        await gather(storage.read("pipe", 0, 1))
+
+
+def tree(root: Path) -> list[Path]:
+    return sorted(root.rglob("*"))
+
+
+@pytest.mark.parametrize("id", ["..", "../../x", "", "a" * 25, "A" * 26, "é" * 26, "0" * 26 + "\n", "0" * 5000])
+async def test_what_is_no_id_reaches_no_file(storage: LocalStorage, tmp_path: Path, id: Any) -> None:
+    before = tree(tmp_path)
+    for work in (
+        put(storage, Layout.FLAT, 0, b"x", id=id),
+        put(storage, Layout.NUMBERED, 1, b"x", id=id),
+        bad_keys(storage, make_plan(Layout.FLAT, [b"x"]), id),
+        storage.manifest(id),
+        storage.discard(id),
+    ):
+        with pytest.raises(NotFound):
+            await work
+    assert tree(tmp_path) == before
+
+
+async def test_trash_is_emptied_at_the_start(tmp_path: Path) -> None:
+    left = tmp_path / "trash" / "x" / "parts"
+    await anyio.Path(left).mkdir(parents=True)
+    await anyio.Path(left / "1").write_bytes(b"x")
+    await (await local(tmp_path)).close()
+    assert tree(tmp_path / "trash") == []
+
+
+def test_variants_of_a_name_stay_short_enough() -> None:
+    for name in ("a/b.tar.gz", "é" * 127, "x" * 255, "." + "x" * 254):
+        found = next(naming.variants(name))
+        assert len(found.rpartition("/")[2].encode()) <= 255
+        assert " (1)" in found
+    assert next(naming.variants("a/b.txt")) == "a/b (1).txt"
+
+
+async def test_a_name_too_long_for_the_disk_falls_back(storage: LocalStorage) -> None:
+    blob = await publish(storage, some_bytes(10), name="x" * 256)
+    assert blob.ref == f"{ID}/name.bin"
+
+
+async def test_bytes_in_a_name_that_is_no_utf8_do_not_matter(storage: LocalStorage) -> None:
+    blob = await publish(storage, some_bytes(10), name="é\\ \n*.bin")
+    assert await storage.stat(blob.ref) == 10
+
+
+async def test_a_reader_that_goes_away_gives_its_file_back(storage: LocalStorage, tmp_path: Path) -> None:
+    blob = await publish(storage, some_bytes(3_000_000))
+    reading = storage.read(blob.ref, 0, blob.size)
+    await anext(reading)
+    assert len(descriptors(tmp_path / "root" / "files")) == 1
+    await reading.aclose()
+    assert descriptors(tmp_path / "root" / "files") == []

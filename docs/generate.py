@@ -9,9 +9,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, get_args, get_origin, get_type_hints
 
+import click
 import msgspec
 
 from onward import errors
+from onward.cli import main as command_line
 from onward.config import PREFIX, Settings
 from onward.core.types import State
 from onward.core.upload import TRANSITIONS
@@ -167,6 +169,44 @@ def errors_page() -> str:
     )
 
 
+def cli_page() -> str:
+    """``docs/reference/cli.md``."""
+    lines = ["# Commands", "", NOTE, ""]
+    for name, command in sorted(command_line.commands.items()):
+        lines += _command(name, command)
+    return "\n".join(lines)
+
+
+def _command(name: str, command: click.Command) -> list[str]:
+    known = Settings.__struct_fields__
+    shown = [p for p in command.params if not getattr(p, "hidden", False)]
+    arguments = " ".join(p.make_metavar(click.Context(command)) for p in shown if isinstance(p, click.Argument))
+    options = [p for p in shown if isinstance(p, click.Option)]
+    of_settings = [p for p in options if p.name in known]
+    lines = [f"## `onward {f'{name} {arguments}'.strip()}`", "", inspect.cleandoc(command.help or ""), ""]
+    if len(of_settings) == len(known):
+        lines += [
+            "Every [setting](settings.md) is an option: `--max-size 10GiB` for `ONWARD_MAX_SIZE=10GiB`, and for those",
+            "that are true or false `--worker` and `--no-worker`.",
+            "",
+        ]
+        of_settings = []
+    rows = [p for p in options if p in of_settings or p.name not in known]
+    if rows:
+        lines += ["| option | what it does |", "|---|---|"]
+        lines += [f"| {_flags(p)} | {_cell(p.help or '')} |" for p in rows]
+        lines.append("")
+    return lines
+
+
+def _flags(option: click.Option) -> str:
+    flags = ", ".join(f"`{flag}`" for flag in [*option.opts, *option.secondary_opts])
+    default = option.default
+    if option.is_flag or default is None or "UNSET" in repr(default) or not str(default):
+        return flags
+    return f"{flags} (default `{default}`)"
+
+
 def states_page() -> str:
     """``docs/reference/states.md``."""
     arrows: dict[tuple[State, State], list[str]] = {}
@@ -201,6 +241,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "docs/reference/settings.md": settings_page,
     "docs/reference/errors.md": errors_page,
     "docs/reference/states.md": states_page,
+    "docs/reference/cli.md": cli_page,
 }
 
 

@@ -370,11 +370,15 @@ async def test_no_question_walks_over_all_uploads(journal: SqliteJournal, path: 
     await journal.summary(upload_id(1))
     await journal.work(upload_id(1))
     await journal.promised()
-    questions = {sql for sql in asked if sql.lstrip().startswith("SELECT") and "sqlite_sequence" not in sql}
+    journal._writer._db.set_trace_callback(asked.append)
+    await journal.drop(upload_id(1))
+    kinds = ("SELECT", "DELETE", "UPDATE")
+    questions = {sql for sql in asked if sql.lstrip().startswith(kinds) and "sqlite_sequence" not in sql}
     assert len(questions) > 20
     db = sqlite3.connect(path)
     for sql in questions:
         plan = [row[3] for row in db.execute("EXPLAIN QUERY PLAN " + sql.replace("(Inf,", "(9e999,"))]
         assert plan
         assert all(step.startswith("SEARCH") for step in plan), (sql, plan)
+        assert ("owner IS" in sql) == ("uploads_owned" in plan[0]), (sql, plan)
     db.close()

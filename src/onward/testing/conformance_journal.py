@@ -179,6 +179,14 @@ class JournalConformance:
         assert await journal.promised() == 0
         assert await journal.find_key(None, "key") is None
 
+    async def test_an_upload_begins_with_its_own_creation(self, journal: Kept) -> None:
+        one, two = upload_id(1), upload_id(2)
+        for events, error in (([created(two)], ValueError), ([stored(0, 1)], TypeError)):
+            with pytest.raises(error):
+                await journal.create(one, events, at=1.0, name=None, replaces=None, key=(None, "key"), sync=True)
+        assert await journal.find_key(None, "key") is None
+        assert await journal.last_seq() == 0
+
     async def test_of_appends_at_one_version_one_wins(self, journal: Kept) -> None:
         one = await begun(journal, 1)
         outcomes: list[int] = []

@@ -49,7 +49,7 @@ docs: setup ## Write again the pages that are made from the code
 	$(BIN)/python docs/generate.py
 
 lock: setup ## Choose versions anew
-	$(BIN)/uv lock --upgrade
+	$(BIN)/uv lock --upgrade --system-certs
 
 clean: ## Remove what the targets above made, never ./var
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .ci/times

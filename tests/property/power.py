@@ -151,9 +151,7 @@ class PowerMachine(RuleBasedStateMachine):
     @initialize(kind=st.sampled_from(["numbered", "flat", "sized"]))
     def begin(self, kind: str) -> None:
         self.flat = kind != "numbered"
-        self.declared = Declaration(
-            part_size=PART if self.flat else None, length=LENGTH if kind == "sized" else None
-        )
+        self.declared = Declaration(part_size=PART if self.flat else None, length=LENGTH if kind == "sized" else None)
 
     POWER = st.none() | st.integers(0, 40)
 
@@ -202,7 +200,7 @@ class PowerMachine(RuleBasedStateMachine):
     def work(self, power: int | None) -> None:
         if not self.jobs.waiting:
             return
-        id = self.jobs.waiting.pop(0)  # noqa: A001 - the word of the domain
+        id = self.jobs.waiting.pop(0)
         self.run(self.engine.finish(id), power)
 
     @rule()
@@ -267,7 +265,8 @@ class PowerMachine(RuleBasedStateMachine):
         assert self.runner.run(self.read(upload.published.ref)) == WHOLE
 
     async def read(self, ref: str) -> bytes:
-        return b"".join([bytes(block) async for block in self.engine.storage.read(ref, 0, await self.engine.storage.stat(ref))])
+        size = await self.engine.storage.stat(ref)
+        return b"".join([bytes(block) async for block in self.engine.storage.read(ref, 0, size)])
 
     def teardown(self) -> None:
         """A patient client: asks, sends what lacks, completes, waits."""
@@ -296,5 +295,3 @@ class PowerMachine(RuleBasedStateMachine):
         upload = self.upload()
         assert upload is not None
         assert self.fs.open_files == 0, "a descriptor is still open"
-
-

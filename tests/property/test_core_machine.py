@@ -66,7 +66,7 @@ class CoreMachine(RuleBasedStateMachine):
         self.low_water = 0
 
     @initialize(flat=st.booleans(), length=st.none() | st.integers(0, 40))
-    def begin(self, flat: bool, length: int | None) -> None:  # noqa: FBT001 - Hypothesis passes by name
+    def begin(self, flat: bool, length: int | None) -> None:
         self.flat = flat
         declared = Declaration(part_size=SIZE if flat else None, layout=Layout.FLAT if flat else None, length=length)
         self.happen([Created(id=ID, spec=Spec(name=NAME, declared=declared), policy=Policy())])

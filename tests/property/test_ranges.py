@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,7 +39,7 @@ def test_ranges_are_sorted_and_never_touch(steps: list[tuple[bool, tuple[int, in
     ranges, _ = build(steps)
     pairs = list(ranges)
     assert all(a < b for a, b in pairs)
-    assert all(left[1] < right[0] for left, right in zip(pairs, pairs[1:], strict=False))
+    assert all(left[1] < right[0] for left, right in itertools.pairwise(pairs))
     assert len(ranges) == len(pairs)
 
 

@@ -24,6 +24,6 @@ def decode(data: bytes) -> AnyEvent:
     """
     try:
         event: AnyEvent = _decoder.decode(data)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Unknown(raw=bytes(data))
     return event

@@ -76,7 +76,7 @@ def decode(data: bytes) -> Manifest:
     """Read and check a published manifest. Raises ``ManifestInvalid``."""
     try:
         manifest = _decoder.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ManifestInvalid(f"the manifest cannot be read: {error}") from None
     if manifest.format != FORMAT:
         raise ManifestInvalid(f"this manifest has the format {manifest.format!r}, not {FORMAT!r}")

@@ -193,6 +193,8 @@ class Created(msgspec.Struct, frozen=True, kw_only=True, tag="created"):
     policy: Policy
     place: str = ""
     """Where the storage keeps it, in the storage's own words."""
+    asked: str = ""
+    """Fingerprint of the request, where it bore an idempotency key."""
 
 
 class Declared(msgspec.Struct, frozen=True, kw_only=True, tag="declared"):

@@ -59,6 +59,7 @@ class Upload:
         "_run_bytes",
         "_run_end",
         "active_at",
+        "asked",
         "created_at",
         "declared",
         "failure",
@@ -83,6 +84,7 @@ class Upload:
         self.spec = Spec()
         self.policy = Policy()
         self.place = ""
+        self.asked = ""
         self.declared = Declaration()
         self.state = State.OPEN
         self.version = 0
@@ -123,8 +125,9 @@ class Upload:
                 self._store(event)
             case Created():
                 self.spec, self.policy, self.place = event.spec, event.policy, event.place
-                self.declared = event.spec.declared
+                self._declare(event.spec.declared)
                 self.created_at = record.at
+                self.asked = event.asked
             case Declared():
                 self._declare(event.declared)
             case Sealed():
@@ -145,8 +148,9 @@ class Upload:
 
     def _declare(self, more: Declaration) -> None:
         old = self.declared
+        flat = None if more.part_size is None else Layout.FLAT
         self.declared = Declaration(
-            layout=more.layout or old.layout,
+            layout=old.layout or more.layout or flat,
             part_size=old.part_size if more.part_size is None else more.part_size,
             length=old.length if more.length is None else more.length,
             digest=more.digest or old.digest,

@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable
 
 import anyio
+import msgspec
 
 from onward.core import names
 from onward.core.admission import declare, refuse_if_over
 from onward.core.completion import remove, seal
+from onward.core.digest import sha256
 from onward.core.outcome import Outcome
 from onward.core.types import (
     Cancel,
@@ -156,7 +158,7 @@ class Engine:
         probe = Upload(UploadId(""))
         declare(probe, spec.declared, self.limits)  # the limits hold for the first word, too
         await self._need_space(spec.declared.length or 0)
-        upload, created = await self._begin(spec, cmd.policy, held, cmd.idempotency_key)
+        upload, created = await self._begin(spec, cmd.policy, held, cmd)
         if not created:
             return await self._declare_more(upload, cmd)
         return Outcome(upload=upload, created=True)
@@ -250,7 +252,7 @@ class Engine:
         if known is None:
             return None
         upload = await self.ledger.load(known)
-        if upload.spec.name != cmd.spec.name or upload.spec.declared != cmd.spec.declared:
+        if upload.asked != _fingerprint(cmd):
             raise KeyReused("this idempotency key belongs to another upload")
         return upload
 
@@ -283,14 +285,20 @@ class Engine:
         self._storing.rehearse(cmd)
         spec = Spec(name=cmd.target, owner=cmd.target.owner)
         spec = await self.hooks.before_create(caller, spec)
-        return await self._begin(spec, Policy(), held, None)
+        return await self._begin(spec, Policy(), held)
 
-    async def _begin(self, spec: Spec, policy: Policy, replaced: Upload | None, key: str | None) -> tuple[Upload, bool]:
+    async def _begin(
+        self, spec: Spec, policy: Policy, replaced: Upload | None, asked: Create | None = None
+    ) -> tuple[Upload, bool]:
         new = make_id(self._randomness(16))
         place = await self.storage.open(new, spec)
+        key = asked.idempotency_key if asked else None
+        begun = Created(
+            id=new, spec=spec, policy=policy, place=place, asked=_fingerprint(asked) if asked and key else ""
+        )
         got = await self.journal.create(
             new,
-            [Created(id=new, spec=spec, policy=policy, place=place)],
+            [begun],
             at=self.clock(),
             name=spec.name,
             replaces=None if replaced is None else replaced.id,
@@ -325,6 +333,11 @@ class Engine:
             await self.jobs.finish_later(id)
         except Exception:
             log.warning("the queue cannot be reached; upload %s is queued again by the sweeper", id, exc_info=True)
+
+
+def _fingerprint(cmd: Create) -> str:
+    """Two requests with one idempotency key must say the same."""
+    return sha256(msgspec.json.encode(cmd.spec, order="deterministic")).value.hex()
 
 
 def _same_file(held: Upload, spec: Spec) -> bool:

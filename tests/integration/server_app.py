@@ -80,6 +80,14 @@ async def until_drain(scope: Any, receive: Any, send: Any) -> None:
     await answer(send, 503, size=size)
 
 
+async def after_drain(scope: Any, _receive: Any, send: Any) -> None:
+    (DATA / "waiting").touch()
+    await scope["extensions"]["onward.drain"].wait()
+    (DATA / "draining").touch()
+    await gate()
+    await answer(send, 200)
+
+
 async def stuck(_scope: Any, receive: Any, _send: Any) -> None:
     with (DATA / "stuck").open("a") as log:
         log.write("x")
@@ -100,7 +108,9 @@ async def silent(_scope: Any, _receive: Any, _send: Any) -> None:
     return
 
 
-ROUTES: dict[str, Any] = {f.__name__: f for f in (read, late, early, until_drain, stuck, block, fail, silent)}
+ROUTES: dict[str, Any] = {
+    f.__name__: f for f in (read, late, early, until_drain, after_drain, stuck, block, fail, silent)
+}
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -24,7 +24,7 @@ from onward.server.listener import listen, url_of
 ROOT: Final = Path(__file__).parents[2]
 PATIENCE: Final = 30.0
 """Seconds after which a test is stuck; nothing is judged by it."""
-HEADER_TIMEOUT: Final = 1.5
+HEADER_TIMEOUT: Final = 1.0
 MAX_HEADER: Final = 16 * 1024
 
 
@@ -284,7 +284,14 @@ def test_a_head_waits_for_the_response_before_it(port: int, data: Path) -> None:
         with pytest.raises(TimeoutError):
             client.socket.recv(1)
         client.socket.settimeout(PATIENCE)
+        client.send(GET[20:])
         (data / "gate").touch()
+        assert client.response()[0] == 200
+        assert client.response()[0] == 200
+
+
+def test_a_head_begun_behind_a_body_has_a_deadline_too(port: int) -> None:
+    with Client(port, post("read", "Content-Length: 2") + b"hi" + GET[:20]) as client:
         assert client.response()[0] == 200
         refused(client, 408, "stalled")
 
@@ -292,10 +299,18 @@ def test_a_head_waits_for_the_response_before_it(port: int, data: Path) -> None:
 # Bodies
 
 
+def until_noticed(port: int) -> None:
+    """Let the server's loop turn until it has read whatever other connections have sent."""
+    for _ in range(3):
+        with Client(port, GET) as client:
+            assert client.response()[0] == 200
+
+
 def test_all_bytes_reach_the_app_before_the_disconnect(port: int, data: Path) -> None:
     with Client(port, post("late", "Content-Length: 50000") + b"a" * 10_000) as client:
         until((data / "reading").exists)
         client.send(b"b" * 20_000)
+    until_noticed(port)
     (data / "gate").touch()
     assert until(lambda: (data / "seen").exists() and (data / "seen").read_text()) == "30000 disconnect"
 
@@ -304,6 +319,7 @@ def test_a_whole_body_stays_whole_when_the_client_leaves(port: int, data: Path) 
     with Client(port, post("late", "Transfer-Encoding: chunked") + b"2\r\nhi\r\n") as client:
         until((data / "reading").exists)
         client.send(b"0\r\n\r\n")
+    until_noticed(port)
     (data / "gate").touch()
     assert until(lambda: (data / "seen").exists() and (data / "seen").read_text()) == "2 complete"
 
@@ -474,12 +490,15 @@ def test_two_servers_share_the_port_and_are_replaced(serve: Callable[..., Servin
     os.kill(first, signal.SIGKILL)
     until(lambda: len([child for child in serving.children() if child.pid != first]) == 2)
     assert served_by(port, 2) - {first, second}
-    with Client(port, post("until_drain", "Content-Length: 5000") + b"a" * 1000) as upload:
-        until((serving.data / "arrived").exists)
-        for child in serving.children():
-            child.terminate()  # as a service manager does that signals the whole group
+    with Client(port, post("after_drain")) as upload:
+        until((serving.data / "waiting").exists)
+        for _ in range(2):  # from a service manager that signals the whole group, and from the parent
+            for child in serving.children():
+                child.terminate()
+            until((serving.data / "draining").exists)
+        (serving.data / "gate").touch()
+        assert upload.response()[0] == 200
         assert serving.leave() == 0
-        assert upload.response()[2]["size"] == 1000
 
 
 def test_a_second_signal_ends_all_servers(serve: Callable[..., Serving]) -> None:

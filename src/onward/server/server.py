@@ -77,9 +77,6 @@ class Server(uvicorn.Server):
         if self._own.draining.is_set():
             return
         self._own.draining.set()
-        if self.started:
-            for server in self.servers:
-                server.close()
         if self._on_stop is not None:
             self._on_stop()
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -212,3 +214,19 @@ def test_no_two_modules_import_each_other_round_about() -> None:
     except CycleError as error:
         pytest.fail(" -> ".join(reversed(error.args[1])))
     assert len(order) == len(modules())
+
+
+def _asked_for(*, extras: bool) -> set[str]:
+    lines = requires("onward") or []
+    return {re.split(r"[^\w-]", line)[0].lower() for line in lines if extras or "extra ==" not in line}
+
+
+def test_what_is_imported_is_asked_for_at_installation() -> None:
+    """A machine that has nothing but Onward's own dependencies can run it; ``onward[testing]`` its suites too."""
+    owners = packages_distributions()
+    for module, path in modules().items():
+        tops = {found.module.split(".")[0] for found in imports(module)}
+        tops |= set(re.findall(r'\bfiles\("(\w+)"\)', path.read_text(encoding="utf-8")))
+        for top in tops - sys.stdlib_module_names - {"onward"}:
+            names = {name.lower() for name in owners.get(top, [top])}
+            assert names & _asked_for(extras=_layer(module) == "testing"), f"{module} imports {top}"

@@ -15,6 +15,7 @@ from yamllint import linter
 from yamllint.config import YamlLintConfig
 
 from docs.generate import settings
+from onward.cli import main as command_line
 from onward.config import Settings, load
 
 ROOT: Final = Path(__file__).parents[2]
@@ -87,6 +88,14 @@ def test_its_environment_is_settings_that_load(project: dict[str, Any], name: st
     assert found.token
     assert found.data == Path("/data")
     assert re.fullmatch(r"redis://:[^@]+@redis:6379/0", found.queue_url)
+
+
+@pytest.mark.parametrize("name", ["web", "worker"])
+def test_its_commands_are_ones_that_onward_has(project: dict[str, Any], name: str) -> None:
+    onward, command, *flags = project["services"][name]["command"]
+    known = {flag for p in command_line.commands[command].params for flag in (*p.opts, *p.secondary_opts)}
+    assert onward == "onward"
+    assert {flag for flag in flags if flag.startswith("--")} <= known
 
 
 def test_the_queue_asks_for_the_password_that_the_others_have(project: dict[str, Any]) -> None:

@@ -6,12 +6,14 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
+import click
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from docs.generate import settings
+from onward.cli import main as command_line
 from onward.config import PREFIX, Settings, SettingsError, environment, load, parse_size
 from onward.core.types import Limits
 from onward.ports import OnConflict
@@ -184,3 +186,14 @@ def test_the_sample_as_it_stands_can_be_used(tmp_path: Path) -> None:
 def test_the_reference_has_every_setting_and_no_other() -> None:
     page = (ROOT / "docs/reference/settings.md").read_text()
     assert re.findall(r"^\| `ONWARD_([A-Z_]+)`", page, re.MULTILINE) == [name.upper() for name in NAMES]
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_every_setting_is_an_option_that_says_the_same(command: str) -> None:
+    options = {p.name: p for p in command_line.commands[command].params if isinstance(p, click.Option)}
+    assert {name for name, option in options.items() if not option.hidden} == set(NAMES)
+    for name, _, _, meta in settings():
+        option = options[name]
+        assert option.help == meta.description
+        assert f"--{name.replace('_', '-')}" in option.opts
+        assert option.get_default(click.Context(command_line)) is None, "the settings have the default, not the flag"

@@ -302,6 +302,14 @@ def test_an_io_error_on_a_full_disk_means_no_space(path: Path, monkeypatch: pyte
     assert type(fault_of(error, path)) is NoSpace
 
 
+async def test_a_check_writes_each_time(journal: SqliteJournal, path: Path) -> None:
+    log = path.with_name("onward.db-wal")
+    for _ in range(3):
+        before = log.stat().st_size
+        await journal.check()
+        assert log.stat().st_size > before
+
+
 async def test_the_log_is_cut_when_it_has_grown(
     journal: SqliteJournal, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

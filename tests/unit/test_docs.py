@@ -108,8 +108,8 @@ def test_python_in_a_page_is_an_example_that_is_tested(path: Path) -> None:
     assert [code for code in _PYTHON.findall(path.read_text(encoding="utf-8")) if code not in examples] == []
 
 
-def test_what_the_chunk_api_refuses_is_refused_with_errors_that_exist() -> None:
-    rows = re.findall(r"\| (\d{3}) `([a-z-]+)` \|$", (DOCS / "reference/http-chunk-api.md").read_text(), re.MULTILINE)
+def test_bad_input_is_refused_with_errors_that_exist() -> None:
+    rows = re.findall(r"\| (\d{3}) \| `([a-z-]+)` \|$", (DOCS / "reference/bad-input.md").read_text(), re.MULTILINE)
     known = {(str(error.status_hint), error.code) for error in error_classes()}
     assert len(rows) > 20
     assert set(rows) - known == set()

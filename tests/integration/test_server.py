@@ -13,8 +13,6 @@ from typing import Any, Final
 import psutil  # type: ignore[import-untyped]  # ships no types
 import pytest
 
-from onward.config import Settings, SettingsError
-from onward.server.listener import listen, url_of
 from tests.integration.serving import GET, HEADER_TIMEOUT, MAX_HEADER, PATIENCE, Client, Serving, post, refused, until
 
 
@@ -428,27 +426,3 @@ def test_other_machines_are_not_served_without_a_token(serve: Callable[..., Serv
     assert said.startswith("onward: Not listening on 0.0.0.0")
     assert "ONWARD_TOKEN" in said
     assert "Traceback" not in said
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "", "::"])
-def test_every_address_needs_a_token(host: str) -> None:
-    with pytest.raises(SettingsError, match="Set a token"):
-        listen(Settings(host=host, port=0))
-
-
-@pytest.mark.parametrize("allowed", [{"token": "t"}, {"open": True}])
-def test_a_token_or_a_word_opens_the_server(allowed: dict[str, Any]) -> None:
-    with listen(Settings(host="0.0.0.0", port=0, **allowed)) as listener:
-        assert url_of(listener) == f"http://0.0.0.0:{listener.getsockname()[1]}"
-
-
-def test_a_port_in_use_is_said_plainly() -> None:
-    with listen(Settings(host="localhost", port=0)) as listener:
-        host, port = listener.getsockname()[:2]
-        with pytest.raises(SettingsError, match=f"{port}: Address already in use"):
-            listen(Settings(host=host, port=port))
-
-
-def test_an_unknown_host_is_said_plainly() -> None:
-    with pytest.raises(SettingsError, match="Cannot listen on no such host"):
-        listen(Settings(host="no such host", port=0))

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
+import anyio.to_thread
 import msgspec
 from msgspec import Meta
 
@@ -184,8 +185,8 @@ async def open_engine(settings: Settings, *, jobs: Jobs, hooks: Hooks | None = N
     from onward.locks.file import FileLocks  # noqa: PLC0415
     from onward.storage.local import LocalStorage  # noqa: PLC0415
 
-    storage = LocalStorage(settings.data)
-    journal = SqliteJournal(settings.data / "onward.db")
+    storage = await anyio.to_thread.run_sync(LocalStorage, settings.data)
+    journal = await anyio.to_thread.run_sync(SqliteJournal, settings.data / "onward.db")
     engine = Engine(
         storage=storage,
         journal=journal,

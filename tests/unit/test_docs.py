@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -111,6 +112,7 @@ def test_python_in_a_page_is_an_example_that_is_tested(path: Path) -> None:
 def test_bad_input_is_refused_with_errors_that_exist() -> None:
     rows = re.findall(r"\| (\d{3}) \| `([a-z-]+)` \|$", (DOCS / "reference/bad-input.md").read_text(), re.MULTILINE)
     known = {(str(error.status_hint), error.code) for error in error_classes()}
+    known |= {(str(status.value), status.phrase.lower().replace(" ", "-")) for status in HTTPStatus}
     assert len(rows) > 20
     assert set(rows) - known == set()
 

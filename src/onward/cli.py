@@ -26,7 +26,7 @@ from onward.engine.sweep import sweep as sweep_once
 from onward.errors import NotFound, OnwardError
 from onward.ports import Caller
 from onward.put.command import put
-from onward.server.child import watch_parent
+from onward.server.child import set_up_logging, watch_parent
 from onward.server.supervise import run_server
 
 OPERATOR: Final = Caller(operator=True)
@@ -86,7 +86,7 @@ def run_worker(parent_fd: int | None, **flags: Any) -> None:
     settings = config.load(flags)
     if parent_fd is not None:
         watch_parent(parent_fd)
-    worker.set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level)
     anyio.run(worker.main, settings)
 
 

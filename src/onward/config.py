@@ -220,7 +220,7 @@ def load_hooks(path: str) -> Hooks:
 
 def environment(settings: Settings) -> dict[str, str]:
     """The ``ONWARD_*`` variables that make a child process load these settings."""
-    plain = msgspec.to_builtins(settings, builtin_types=(Path,))
+    plain = msgspec.to_builtins(settings, enc_hook=str)
     return {PREFIX + name.upper(): _as_text(value) for name, value in plain.items()}
 
 

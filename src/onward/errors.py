@@ -164,7 +164,7 @@ class Stalled(ClientFault):
 
     code = "stalled"
     status_hint = 408
-    title = "The body stopped coming"
+    title = "The request stopped coming"
 
 
 class OffsetMismatch(ClientFault):

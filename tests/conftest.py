@@ -16,7 +16,7 @@ _SLOW_MACHINE: Final = (HealthCheck.too_slow,)
 settings.register_profile("dev", max_examples=100, deadline=None, suppress_health_check=_SLOW_MACHINE)
 settings.register_profile(
     "ci",
-    max_examples=200,
+    max_examples=400,
     deadline=None,
     derandomize=True,  # red or green depends on the change alone; the nightly profile looks for what is new
     database=None,
@@ -43,8 +43,6 @@ _ALSO_WATCHED: Final = (
 
 # What may be done on the loop all the same, as (file, functions), each with its reason.
 _EXEMPT: Final = (
-    # A process opens its data directory before its first request and closes it after its last: nobody waits then.
-    ("onward/config.py", {"open_engine"}),
     # An empty file is opened, locked without waiting, or unlinked: a few microseconds, a hop to a thread costs more.
     ("onward/locks/file/spanfile.py", {"lock", "forget"}),
     # The socket by which processes ask each other for a lock: bound once, rung without waiting.

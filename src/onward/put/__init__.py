@@ -1,0 +1,1 @@
+"""`onward put`: files to the chunk API of a server, over networks that fail."""

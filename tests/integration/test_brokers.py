@@ -6,7 +6,7 @@ import sqlite3
 import stat
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +132,20 @@ async def test_several_processes_queue_at_once(tmp_path: Path) -> None:
     async with listening(SqliteBroker(path), log.execute), listening(SqliteBroker(path), log.execute):
         await log.until(*[f"{name}-{n}" for name in ("a", "b") for n in range(50)])
     assert len(log.begun) == 100
+
+
+async def test_a_worker_outlives_a_file_that_cannot_be_written_when_work_is_due(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue = SqliteQueue(tmp_path / "broker.db")
+    log = Log()
+    async with calling(queue.recipe.build()) as caller, AsyncExitStack() as stack:
+        await kick(caller, "due")
+        async with queue.away():
+            await stack.enter_async_context(listening(queue.recipe.build(), log.execute))
+            await until(lambda: "the queue cannot be used" in caplog.text)
+            assert log.begun == []
+        await log.until("due")
 
 
 async def test_a_clock_that_was_set_back_hides_no_message(tmp_path: Path) -> None:

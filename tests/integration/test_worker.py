@@ -266,7 +266,7 @@ async def silent_server() -> AsyncIterator[str]:
 async def test_a_silent_redis_holds_nobody_up() -> None:
     async with silent_server() as url, calling(DurableStreamBroker(url, timeout=0.2)) as broker:
         with pytest.raises(TimeoutError):
-            await QueueJobs(broker).check()
+            await broker.ping()  # type: ignore[attr-defined]  # not every Taskiq broker can be asked
         with pytest.raises(SendTaskError) as caught:
             await QueueJobs(broker).finish_later(ONE)
         assert isinstance(caught.value.__cause__, TimeoutError)

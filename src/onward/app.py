@@ -18,6 +18,7 @@ from onward.engine.engine import Engine
 from onward.ports import Hooks
 from onward.web.docs import docs_routes
 from onward.web.faults import HANDLERS
+from onward.web.feed import Feed
 from onward.web.plugin import OnwardConfig, OnwardPlugin, OpenEngine
 from onward.web.probes import probe_routes
 from onward.worker import open_jobs
@@ -26,6 +27,8 @@ ABOUT: Final = (
     "Large files over networks that fail. Chunks come in any order, in parallel, as often as it takes; the file is "
     "published when every byte is proven."
 )
+
+VERSION: Final = version("onward")
 
 
 def opening(settings: Settings, *, hooks: Hooks | None = None) -> OpenEngine:
@@ -39,9 +42,12 @@ async def _opened(settings: Settings, hooks: Hooks | None) -> AsyncIterator[Engi
         yield engine
 
 
-def create_app(settings: Settings, *, engine: OpenEngine | None = None) -> Litestar:
-    """An application with all routes. ``engine`` stands in for the one that settings choose."""
-    plugin = OnwardPlugin(OnwardConfig(settings=settings, engine=engine or opening(settings)))
+def create_app(settings: Settings, *, engine: OpenEngine | None = None, feed: Feed | None = None) -> Litestar:
+    """An application with all routes.
+
+    ``engine`` stands in for the one that settings choose, ``feed`` says how often listeners are told.
+    """
+    plugin = OnwardPlugin(OnwardConfig(settings=settings, engine=engine or opening(settings), feed=feed or Feed()))
     extra = Router(
         "/",
         route_handlers=[*docs_routes(plugin.site), *probe_routes(plugin.site)],
@@ -55,7 +61,7 @@ def create_app(settings: Settings, *, engine: OpenEngine | None = None) -> Lites
         logging_config=None,  # whoever runs the application sets up logging
         openapi_config=OpenAPIConfig(
             title="Onward",
-            version=version("onward"),
+            version=VERSION,
             description=ABOUT,
             license=License(name="MIT", identifier="MIT"),
         ),

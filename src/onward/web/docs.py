@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 from importlib.resources import files
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
+from anyio import to_thread
 from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import Operation
@@ -70,8 +72,9 @@ class Asset(NamedTuple):
         return hashlib.sha256(self.data).hexdigest()[:16]
 
 
+@cache
 def assets() -> dict[str, Asset]:
-    """The page's files by name; Swagger UI's come from a package that ships them."""
+    """The page's files by name; Swagger UI's come from a package that ships them. Reads them, the first time."""
     shipped = files("openapi_ui_bundles").joinpath("swagger_ui", "vendor")
     kinds = {
         "swagger-ui-bundle.js": "text/javascript",
@@ -84,9 +87,9 @@ def assets() -> dict[str, Asset]:
 
 def docs_routes(site: Site) -> Sequence[HTTPRouteHandler]:
     """``/docs``, its assets and ``/openapi.json``; none of them is in the description."""
-    known = assets()
 
     async def page(exchange: Exchange) -> Response[bytes]:
+        known = await to_thread.run_sync(assets)
         prefix = urlsplit(exchange.hrefs.base).path
         href = {name: f"{prefix}/docs/assets/{asset.tag}/{name}" for name, asset in known.items()}
         text = PAGE.format(
@@ -100,6 +103,7 @@ def docs_routes(site: Site) -> Sequence[HTTPRouteHandler]:
         return exchange.respond(Reply(status=200, headers=headers, body=text.encode(), media_type="text/html"))
 
     async def asset(exchange: Exchange) -> Response[bytes]:
+        known = await to_thread.run_sync(assets)
         found = known.get(str(exchange.request.path_params["file"]))
         if found is None or found.tag != exchange.request.path_params["tag"]:
             raise NotFound("there is no such file")

@@ -321,7 +321,7 @@ class BrokerConformance:
             b"\xff\x00 no message",
             b"[" * 60_000,
             b"{}",
-            b"x" * 100_000,
+            _message() + b" " * 100_000,
             pickle.dumps(_Trap()),
             _message(task_name="os:system"),
         ]
@@ -364,7 +364,7 @@ class BrokerConformance:
             await log.until("after")
 
     async def test_no_more_than_its_share_is_taken(self, queue: Queue) -> None:
-        log, go_on = Log(), anyio.Event()
+        log, others, go_on = Log(), Log(), anyio.Event()
 
         async def execute(name: str) -> None:
             log.note(name)
@@ -376,10 +376,11 @@ class BrokerConformance:
             await kick(caller, "mine")
             await log.until("mine")
             await kick(caller, "theirs")
-            async with listening(queue.recipe.build(), log.execute):
-                await log.until("theirs")
+            async with listening(queue.recipe.build(), others.execute):
+                await others.until("theirs")
             go_on.set()
             await self._emptied(queue)
+        assert log.begun == ["mine"]
 
 
 class _Trap:

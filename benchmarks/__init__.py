@@ -1,0 +1,1 @@
+"""What Onward does on this machine, in figures: ``python -m benchmarks``."""

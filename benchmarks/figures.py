@@ -1,0 +1,60 @@
+"""A measured figure, its goal, and what several runs of it come to."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+MIB: Final = 1 << 20
+GIB: Final = 1 << 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One measured value. ``goal`` is what it should reach: at least, or at most where less is better."""
+
+    measure: str
+    value: float
+    unit: str
+    goal: float | None = None
+    more_is_better: bool = False
+    bound: float | None = None
+    """What it must not fall short of even where the machine is busy."""
+    note: str = ""
+    least: float | None = None
+    """The smallest and the greatest of several runs."""
+    most: float | None = None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the goal is reached; ``None`` without one."""
+        return None if self.goal is None else self._reaches(self.goal)
+
+    @property
+    def in_bounds(self) -> bool:
+        """Whether the bound holds, if there is one."""
+        return self.bound is None or self._reaches(self.bound)
+
+    def _reaches(self, mark: float) -> bool:
+        return self.value >= mark if self.more_is_better else self.value <= mark
+
+
+def medians(runs: Sequence[Iterable[Figure]]) -> list[Figure]:
+    """One figure for each measure: the median of its runs, with the smallest and the greatest."""
+    found: dict[str, list[Figure]] = {}
+    for run in runs:
+        for figure in run:
+            found.setdefault(figure.measure, []).append(figure)
+    merged = []
+    for figures in found.values():
+        values = [figure.value for figure in figures]
+        merged.append(replace(figures[-1], value=statistics.median(values), least=min(values), most=max(values)))
+    return merged
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that ``share`` (0 to 1) of the others do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

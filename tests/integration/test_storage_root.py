@@ -74,6 +74,8 @@ def test_a_root_with_a_link_in_it_is_refused(tmp_path: Path, name: str) -> None:
     (root / name).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(StorageFault, match=name):
         LocalStorage(root, threads=Inline())
+    held = {os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")}
+    assert str(root) not in held
 
 
 @pytest.fixture

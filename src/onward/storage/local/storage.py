@@ -50,11 +50,7 @@ class LocalStorage:
         patience: float = 5.0,
     ) -> None:
         """``patience``: seconds that an assembly waits for a writer before it works on a copy."""
-        try:
-            fs = root if isinstance(root, Fs) else Fs(root)
-            _prepare(fs)
-        except OSError as error:
-            raise fault(error) from error
+        fs = _prepared(root)
         self._pool = None if threads is not None else ThreadPoolExecutor(THREADS, thread_name_prefix="onward-disk")
         self._disk = Disk(fs, threads or self._pool or ThreadPoolExecutor(THREADS), token)
         self._patience = patience
@@ -326,6 +322,19 @@ def _probe(disk: Disk) -> None:
             disk.fs.close(fd)
     finally:
         disk.fs.unlink(path)
+
+
+def _prepared(root: Path | str | Fs) -> Fs:
+    try:
+        fs = root if isinstance(root, Fs) else Fs(root)
+        try:
+            _prepare(fs)
+        except BaseException:
+            fs.shut()
+            raise
+    except OSError as error:
+        raise fault(error) from error
+    return fs
 
 
 def _prepare(fs: Fs) -> None:

@@ -21,6 +21,7 @@ from onward.core.upload import TRANSITIONS
 ROOT: Final = Path(__file__).parents[1]
 NOTE: Final = "Made from the code by `make docs`; change it there."
 _WORDS: Final = re.compile(r"\^\(([a-z|]+)\)\$")
+_AS_IT_STANDS: Final = "\b\n"
 _UNITS: Final = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 _FOR_COMPOSE: Final = """\
 # Settings of Onward, each with its default. `cp env.sample .env`, then change what you need:
@@ -184,7 +185,7 @@ def _command(name: str, command: click.Command) -> list[str]:
     arguments = " ".join(p.make_metavar(click.Context(command)) for p in shown if isinstance(p, click.Argument))
     options = [p for p in shown if isinstance(p, click.Option)]
     of_settings = [p for p in options if p.name in known]
-    lines = [f"## `onward {f'{name} {arguments}'.strip()}`", "", inspect.cleandoc(command.help or ""), ""]
+    lines = [f"## `onward {f'{name} {arguments}'.strip()}`", "", _prose(inspect.cleandoc(command.help or "")), ""]
     if len(of_settings) == len(known):
         lines += [
             "Every [setting](settings.md) is an option: `--max-size 10GiB` for `ONWARD_MAX_SIZE=10GiB`, and for those",
@@ -200,12 +201,20 @@ def _command(name: str, command: click.Command) -> list[str]:
     return lines
 
 
+def _prose(text: str) -> str:
+    """Click's help as Markdown: a paragraph after its mark for `as it stands` becomes a block."""
+    blocks = re.split(r"\n{2,}", text)
+    return "\n\n".join(
+        f"```\n{b.removeprefix(_AS_IT_STANDS)}\n```" if b.startswith(_AS_IT_STANDS) else b for b in blocks
+    )
+
+
 def _flags(option: click.Option) -> str:
     flags = ", ".join(f"`{flag}`" for flag in [*option.opts, *option.secondary_opts])
     default = option.default
-    if option.is_flag or default is None or "UNSET" in repr(default) or not str(default):
+    if option.is_flag or not isinstance(default, int | float | str) or "Default:" in (option.help or ""):
         return flags
-    return f"{flags} (default `{default}`)"
+    return f"{flags} (default `{value_text(default)}`)"
 
 
 def states_page() -> str:

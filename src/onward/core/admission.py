@@ -27,6 +27,7 @@ from onward.core.upload import Upload
 from onward.errors import (
     AlreadyComplete,
     ChunkTooLarge,
+    DigestConflict,
     EmptyChunk,
     Fact,
     LayoutConflict,
@@ -126,12 +127,13 @@ def accept(upload: Upload, cmd: Store, runs: Sequence[Run], limits: Limits, *, s
     joined = join(upload.declared, cmd.declared, limits)
     layout = _layout_of(cmd, joined)
     joined = join(joined, Declaration(layout=layout), limits)
-    new = [run for run in runs if not _is_recorded(upload, run)]
+    by_number = isinstance(cmd.at, Number)  # only there may an empty body be a part: chunk 1 of an empty file
+    new = [run for run in runs if (run.size or by_number) and not _is_recorded(upload, run)]
     if new and upload.state is not State.OPEN:
         raise AlreadyComplete("the upload was completed meanwhile; these bytes were not stored", state=upload.word)
     for run in new:
         _check_free(upload, layout, run)
-    if layout is Layout.FLAT and runs:
+    if layout is Layout.FLAT and (runs or size):
         joined = _end_by_short_chunk(upload, cmd, joined, sum(r.size for r in runs) if size is None else size, limits)
     check_fit(upload, joined)
     _check_total(upload, joined, new, limits)
@@ -141,6 +143,13 @@ def accept(upload: Upload, cmd: Store, runs: Sequence[Run], limits: Limits, *, s
         events.append(Declared(declared=more))
     events += [Stored(key=r.key, size=r.size, digest=r.digest, token=r.token) for r in new]
     if upload.seal_in_mind and _mended(upload, layout, new):
+        total = upload.received_bytes + sum(run.size for run in new)
+        if total != upload.seal_in_mind.length:
+            raise LengthConflict(
+                f"with these bytes the file has {total}, not the {upload.seal_in_mind.length} it was completed with",
+                expected=upload.seal_in_mind.length,
+                provided=total,
+            )
         events.append(upload.seal_in_mind)
     return events
 
@@ -159,22 +168,14 @@ def _admit_number(upload: Upload, cmd: Store, at: Number, joined: Declaration, l
             limit=limits.max_chunks,
             provided=number,
         )
-    total = len(joined.part_digests)
-    if total and number > total:
-        raise LengthConflict(
-            f"{total} chunks were declared; this one is number {number}", expected=total, provided=number
-        )
-    expected = joined.part_digests[number - 1] if total else None
+    expected = _expected(upload, number, joined)
     if _layout_of(cmd, joined) is Layout.FLAT:
-        return _admit_flat_chunk(upload, cmd, number, joined, expected)
+        return _admit_flat_chunk(upload, cmd, number, joined, expected, limits)
     already = upload.stored.get(number)
     left = (limits.max_size if joined.length is None else joined.length) - upload.received_bytes
     if already is None and cmd.size == 0:
         _refuse_empty(number, upload)
-    if 1 in upload.stored and upload.stored[1].size == 0 and number > 1:
-        raise LengthConflict(
-            "chunk 1 is empty, so the file is empty and has no other chunk", expected=1, provided=number
-        )
+    _refuse_after_empty(number, upload)
     limit, rule = limits.max_chunk, "chunk"
     if already is None and left < limit:
         limit, rule = left, "size" if joined.length is None else "length"
@@ -183,8 +184,16 @@ def _admit_number(upload: Upload, cmd: Store, at: Number, joined: Declaration, l
     )
 
 
+def _expected(upload: Upload, number: int, joined: Declaration) -> bytes | None:
+    total = len(joined.part_digests)
+    most = total or (upload.seal_in_mind.parts if upload.seal_in_mind and upload.layout is Layout.NUMBERED else None)
+    if most and number > most:
+        raise LengthConflict(f"the file has {most} chunks; this one is number {number}", expected=most, provided=number)
+    return joined.part_digests[number - 1] if total else None
+
+
 def _admit_flat_chunk(
-    upload: Upload, cmd: Store, number: int, joined: Declaration, expected: bytes | None
+    upload: Upload, cmd: Store, number: int, joined: Declaration, expected: bytes | None, limits: Limits
 ) -> Admission:
     size = joined.part_size
     if size is None:
@@ -204,14 +213,19 @@ def _admit_flat_chunk(
                 chunk_size=size,
             )
         exact = min(size, joined.length - start)
+    limit, rule = size if exact is None else exact, "part"
+    if limits.max_size - start < limit:
+        limit, rule = limits.max_size - start, "size"
     already = upload.chunk(number) if upload.part_size is not None else None
+    if already is None and start > 0 and limit <= 0:
+        raise UploadTooLarge(f"a file may have {limits.max_size} bytes", limit=limits.max_size, provided=start + 1)
     if already is None and cmd.size == 0 and exact != 0:
         _refuse_empty(number, upload)
     return Admission(
         layout=Layout.FLAT,
         start=start,
-        limit=size if exact is None else exact,
-        limit_is="part",
+        limit=limit,
+        limit_is=rule,
         exact=exact,
         replay_of=already,
         expected=expected,
@@ -245,6 +259,13 @@ def _refuse_empty(number: int, upload: Upload) -> None:
         raise EmptyChunk("an empty chunk is taken only as chunk 1 of an empty file", chunk=number)
 
 
+def _refuse_after_empty(number: int, upload: Upload) -> None:
+    if number > 1 and 1 in upload.stored and upload.stored[1].size == 0:
+        raise LengthConflict(
+            "chunk 1 is empty, so the file is empty and has no other chunk", expected=1, provided=number
+        )
+
+
 def _is_recorded(upload: Upload, run: Run) -> bool:
     part = upload.stored.get(run.key)
     return part is not None and part.size == run.size and part.digest == run.digest
@@ -254,8 +275,10 @@ def _check_free(upload: Upload, layout: Layout, run: Run) -> None:
     other = upload.stored.get(run.key)
     if other is not None or (layout is Layout.FLAT and upload.ranges.overlaps(run.key, run.key + run.size)):
         raise part_conflict(layout, run.key, other)
-    if layout is Layout.NUMBERED and run.size == 0:
-        _refuse_empty(run.key, upload)
+    if layout is Layout.NUMBERED:
+        _refuse_after_empty(run.key, upload)
+        if run.size == 0:
+            _refuse_empty(run.key, upload)
 
 
 def _end_by_short_chunk(upload: Upload, cmd: Store, joined: Declaration, size: int, limits: Limits) -> Declaration:
@@ -277,7 +300,9 @@ def _end_by_short_chunk(upload: Upload, cmd: Store, joined: Declaration, size: i
 
 
 def check_fit(upload: Upload, joined: Declaration) -> None:
-    """Nothing that is recorded may lie outside what is now said of the whole."""
+    """Nothing that is recorded may contradict what is now said of the whole."""
+    if joined.part_digests and not upload.declared.part_digests:
+        _check_parts(upload, joined.part_digests)
     if joined.length is None:
         return
     have = upload.received_bytes if upload.layout is Layout.NUMBERED else upload.ranges.end
@@ -285,6 +310,19 @@ def check_fit(upload: Upload, joined: Declaration) -> None:
         raise LengthConflict(
             f"{have} bytes are stored, more than the {joined.length} declared", expected=have, provided=joined.length
         )
+
+
+def _check_parts(upload: Upload, digests: Sequence[bytes]) -> None:
+    if upload.layout is Layout.NUMBERED and upload.ranges.end - 1 > len(digests):
+        raise LengthConflict(
+            f"chunk {upload.ranges.end - 1} is stored, but {len(digests)} digests were given",
+            expected=upload.ranges.end - 1,
+            provided=len(digests),
+        )
+    for number, digest in enumerate(digests, 1):
+        part = upload.chunk(number)
+        if part is not None and part.digest.value != digest:
+            raise DigestConflict(f"chunk {number} is stored with another digest", chunk=number)
 
 
 def _check_total(upload: Upload, joined: Declaration, new: Sequence[Run], limits: Limits) -> None:

@@ -23,7 +23,7 @@ from onward.core.types import (
     State,
 )
 from onward.core.upload import Upload
-from onward.errors import Incomplete, LengthConflict
+from onward.errors import AlreadyComplete, DigestConflict, Incomplete, LengthConflict, Unreadable
 
 SHOWN = 100
 """How many holes an error lists; the manifest lists them all."""
@@ -39,6 +39,8 @@ def seal(upload: Upload, cmd: Seal, limits: Limits) -> list[Event]:
     if upload.sealed is not None:
         if cmd.parts is not None and cmd.parts != upload.sealed.parts:
             raise _wrong_total(upload.sealed.parts, cmd.parts)
+        if cmd.digest is not None and upload.declared.digest is None:
+            _check_late_digest(upload, cmd.digest)
         return []
     check_fit(upload, joined)
     if upload.layout is Layout.NUMBERED:
@@ -46,9 +48,18 @@ def seal(upload: Upload, cmd: Seal, limits: Limits) -> list[Event]:
     return [_seal_flat(upload, cmd, joined)]
 
 
+def _check_late_digest(upload: Upload, said: Digest) -> None:
+    """A digest first named when the upload was sealed: fine if it is that of the file, and never ignored."""
+    done = upload.published
+    if done is None or done.digest.algorithm != said.algorithm:
+        raise AlreadyComplete("the upload was completed before, without this digest", state=upload.word)
+    if done.digest != said:
+        raise DigestConflict(f"the finished file has another {said.algorithm}", declared=said.algorithm)
+
+
 def _seal_numbered(upload: Upload, cmd: Seal, joined: Declaration) -> Sealed:
-    declared = len(joined.part_digests) or None
-    if declared and cmd.parts is not None and cmd.parts != declared:
+    declared = upload.total_parts
+    if declared is not None and cmd.parts is not None and cmd.parts != declared:
         raise _wrong_total(declared, cmd.parts)
     total = cmd.parts if cmd.parts is not None else declared
     highest = upload.ranges.end - 1
@@ -90,6 +101,8 @@ def _seal_flat(upload: Upload, cmd: Seal, joined: Declaration) -> Sealed:
     parts = len(upload.stored) if joined.part_size is None else parts_of(length, joined.part_size)
     lacking = list(upload.ranges.holes(0, length))
     if cmd.parts is not None and cmd.parts != parts and not (cmd.parts == 0 and length == 0):
+        if joined.part_size is None and not 1 <= cmd.parts <= max(length, 1):
+            raise _wrong_total(parts, cmd.parts)
         if joined.part_size is None:
             parts = cmd.parts  # runs by offset have no numbers of their own
         elif known or cmd.parts < parts:
@@ -139,5 +152,7 @@ def conclude(upload: Upload, bad: Sequence[int], digests: Mapping[str, Digest]) 
 
 
 def remove(upload: Upload, reason: str) -> list[Event]:
-    """The events that end the upload for ``reason``: ``cancelled`` or ``expired``."""
+    """The events that end the upload for ``reason``: ``cancelled`` or ``expired``. Raises ``Unreadable``."""
+    if upload.read_only:
+        raise Unreadable
     return [] if upload.state is State.GONE else [Removed(reason=reason)]

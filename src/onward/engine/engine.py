@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import anyio
 import msgspec
 
 from onward.core import names
-from onward.core.admission import declare, refuse_if_over
+from onward.core.admission import admit, declare
 from onward.core.completion import remove, seal
 from onward.core.digest import sha256
 from onward.core.outcome import Outcome
@@ -21,6 +21,7 @@ from onward.core.types import (
     Command,
     Create,
     Created,
+    Event,
     Limits,
     Number,
     Policy,
@@ -152,6 +153,8 @@ class Engine:
             return Outcome(upload=repeated)
         name = cmd.spec.name
         held = await self._holder(name) if name else None
+        if held is not None and _same_file(held, cmd.spec):
+            return Outcome(upload=held)
         if held is not None and not self._may_start_anew(held, cmd.spec):
             return await self._declare_more(held, cmd)
         spec = await self.hooks.before_create(caller, cmd.spec)
@@ -159,15 +162,15 @@ class Engine:
         declare(probe, spec.declared, self.limits)  # the limits hold for the first word, too
         await self._need_space(spec.declared.length or 0)
         upload, created = await self._begin(spec, cmd.policy, held, cmd)
-        if not created:
-            return await self._declare_more(upload, cmd)
-        return Outcome(upload=upload, created=True)
+        if created:
+            return Outcome(upload=upload, created=True)
+        repeated = await self._repeated(cmd)  # a rival with the same key was quicker
+        return Outcome(upload=repeated) if repeated else await self._declare_more(upload, cmd)
 
     async def _store(self, cmd: Store, caller: Caller, body: Body) -> Outcome:
         upload, created = await self._for_store(cmd, caller)
-        if cmd.size:
-            declared = upload.length if upload.length is not None else cmd.declared.length
-            await self._need_space(cmd.size, promised=declared is not None)
+        if upload.state is State.OPEN:
+            await self._need_space_for(upload, cmd)
         try:
             outcome = await self._storing.store(upload, cmd, body)
         except Revoked:
@@ -205,17 +208,30 @@ class Engine:
     async def _cancel(self, cmd: Cancel, caller: Caller) -> Outcome:
         upload = await self._find(cmd.target, caller)
         await self.hooks.may(caller, cmd, upload)
-        if upload.state is State.DONE and not self.rules.delete_finished:
-            raise Refused("the file is finished; this server does not delete finished files")
+        self._refuse_if_kept(upload)  # before anybody is asked to leave
         async with self.locks.hold(upload.id, WHOLE, timeout=self.rules.lock_wait, revoke=True):
-            published = upload.published
-            await self.ledger.record(upload, lambda newest: remove(newest, "cancelled"))
-            published = upload.published or published
-        if published is not None:
+            ended = await self.ledger.record(upload, self._end)
+        published = upload.published
+        if published is not None and await self._is_there_still(upload, published.ref, ended=bool(ended)):
             await self.storage.remove(published.ref, upload.id)
         await self.storage.discard(upload.id)
         await self.locks.forget(upload.id)
         return Outcome(upload=upload, fresh=True)
+
+    def _end(self, upload: Upload) -> Sequence[Event]:
+        self._refuse_if_kept(upload)
+        return remove(upload, "cancelled")
+
+    def _refuse_if_kept(self, upload: Upload) -> None:
+        if upload.state is State.DONE and not self.rules.delete_finished:
+            raise Refused("the file is finished; this server does not delete finished files")
+
+    async def _is_there_still(self, upload: Upload, ref: str, *, ended: bool) -> bool:
+        """False if another upload has its bytes where this one's lay: by replacing it, or after it had gone."""
+        if upload.spec.name is None:
+            return ended
+        holder = await self._holder(upload.spec.name)
+        return holder is None or holder.id == upload.id or holder.published is None or holder.published.ref != ref
 
     # -- which upload -------------------------------------------------------------------------------
 
@@ -259,15 +275,16 @@ class Engine:
     def _may_start_anew(self, held: Upload, spec: Spec) -> bool:
         if held.state in {State.FAILED, State.GONE}:
             return True
-        if held.state is not State.DONE or _same_file(held, spec):
+        if held.state is not State.DONE:
             return False
         if self.rules.on_conflict is OnConflict.REFUSE:
             raise NameTaken("a finished file has this name; choose another", name=spec.name.name if spec.name else "")
         return True
 
     async def _declare_more(self, upload: Upload, cmd: Create) -> Outcome:
-        if upload.state in {State.FAILED, State.GONE}:
-            refuse_if_over(upload)
+        length = cmd.spec.declared.length
+        if declare(upload, cmd.spec.declared, self.limits) and upload.length is None and length is not None:
+            await self._need_space(length - upload.received_bytes)
         await self.ledger.record(upload, lambda newest: declare(newest, cmd.spec.declared, self.limits))
         return Outcome(upload=upload)
 
@@ -311,6 +328,14 @@ class Engine:
 
     # -- space and work -----------------------------------------------------------------------------
 
+    async def _need_space_for(self, upload: Upload, cmd: Store) -> None:
+        length = cmd.declared.length
+        if upload.length is None and length is not None:
+            admit(upload, cmd, self.limits)  # a length that contradicts is no question of space
+            await self._need_space(length - upload.received_bytes)
+        elif cmd.size:
+            await self._need_space(cmd.size, promised=upload.length is not None)
+
     async def _need_space(self, size: int, *, promised: bool = False) -> None:
         """Raises ``NoSpace`` unless ``size`` bytes fit above the floor and beside what was promised."""
         now = anyio.current_time()
@@ -343,6 +368,6 @@ def _fingerprint(cmd: Create) -> str:
 def _same_file(held: Upload, spec: Spec) -> bool:
     """The declaration names the very file that is published under this name."""
     said, done = spec.declared, held.published
-    if done is None or said.digest is None or said.digest != done.digest:
+    if held.state is not State.DONE or done is None or said.digest != done.digest:
         return False
     return said.length is None or said.length == done.size

@@ -61,7 +61,9 @@ class Finishing:
         try:
             async with self._locks.hold(id, FINISH, timeout=0):
                 upload = await self._ledger.load(id)
-                if upload.state is State.SEALED:
+                if upload.read_only:
+                    log.warning("upload %s was written by a newer version; it is left as it is", id)
+                elif upload.state is State.SEALED:
                     await self._finish(upload)
         except Locked:
             log.debug("somebody else is at upload %s", id)

@@ -17,6 +17,7 @@ from onward.engine.intake import Body, Intake
 from onward.engine.ledger import Ledger
 from onward.engine.rules import Rules
 from onward.errors import (
+    BadBody,
     BodyIncomplete,
     ClientGone,
     DigestMismatch,
@@ -74,7 +75,7 @@ class Storing:
         async with self._reading(body, lease) as intake:
             if grant.layout is Layout.NUMBERED:
                 run, digests = await self._write(
-                    upload, grant, intake, (grant.start, grant.start + grant.limit), cmd.digests
+                    upload, grant, intake, (grant.start, grant.start + _most(grant, cmd)), cmd.digests
                 )
                 await self._check_whole(grant, cmd, intake, digests)
                 return await self._record(upload, cmd, [run], intake.taken)
@@ -103,7 +104,7 @@ class Storing:
     # -- a chunk: all or nothing --------------------------------------------------------------------
 
     async def _take_whole(self, upload: Upload, cmd: Store, grant: Admission, intake: Intake) -> Outcome:
-        pieces = list(_pieces(upload, grant.start, grant.start + grant.limit))
+        pieces = list(_pieces(upload, grant.start, grant.start + _most(grant, cmd)))
         if len(pieces) > 1 or any(recorded for recorded, _, _ in pieces):
             intake.tap = Hasher((SHA256, *(d.algorithm for d in cmd.digests)))
         runs: list[Run] = []
@@ -123,13 +124,8 @@ class Storing:
 
     async def _check_whole(self, grant: Admission, cmd: Store, intake: Intake, computed: Mapping[str, Digest]) -> None:
         if not await intake.at_end():
-            raise over_limit(grant)
-        if cmd.size is not None and intake.taken != cmd.size:
-            raise BodyIncomplete(
-                f"the body has {intake.taken} bytes, Content-Length said {cmd.size}",
-                expected=cmd.size,
-                provided=intake.taken,
-            )
+            raise _too_long(grant, cmd)
+        _refuse_lie(cmd, intake)
         check_size(grant, intake.taken)
         _check_digests(cmd.digests, computed)
         if grant.expected is not None:
@@ -150,15 +146,19 @@ class Storing:
             span[0],
             intake.run(span[1] - span[0]),
             algorithms=algorithms,
-            durable=self._rules.durable_parts,
+            durable=self._must_last(upload),
         )
         run = Run(key=span[0], size=written.size, digest=written.digests[SHA256], token=written.token)
         return run, written.digests
 
+    def _must_last(self, upload: Upload) -> bool:
+        # Bytes that mend a damaged upload seal it again, so they are as durable as a seal.
+        return self._rules.durable_parts or (self._rules.durable_seal and upload.seal_in_mind is not None)
+
     async def _record(self, upload: Upload, cmd: Store, runs: Sequence[Run], size: int) -> Outcome:
         events = await self._ledger.record(upload, lambda newest: self._accept(newest, cmd, runs, size))
         fresh = any(isinstance(event, Stored) for event in events)
-        part = upload.stored.get(runs[0].key) if len(runs) == 1 else None
+        part = upload.stored.get(runs[0].key) if len(runs) == 1 and runs[0].size == size else None
         return Outcome(upload=upload, part=part, size=size, fresh=fresh)
 
     def _accept(self, newest: Upload, cmd: Store, runs: Sequence[Run], size: int) -> list[Event]:
@@ -167,7 +167,7 @@ class Storing:
     # -- a run by offset: its prefix counts -----------------------------------------------------------
 
     async def _take_segments(self, upload: Upload, cmd: Store, grant: Admission, intake: Intake) -> Outcome:
-        at, end = grant.start, grant.start + grant.limit
+        at, end = grant.start, grant.start + _most(grant, cmd)
         fresh, part, fault = False, None, None
         while fault is None:
             try:
@@ -177,7 +177,7 @@ class Storing:
                 fault = error
                 break
             if at >= end:
-                raise over_limit(grant)
+                raise _too_long(grant, cmd)
             recorded, start, stop = next(_pieces(upload, at, end))
             if recorded:
                 # What meets recorded bytes is compared; a cut comparison has proved nothing.
@@ -186,7 +186,7 @@ class Storing:
             most = min(stop - start, self._rules.segment)
             blocks = intake.segment(most, age=self._rules.segment_age, silence=self._rules.segment_silence)
             written = await self._storage.write(
-                upload.id, grant.layout, at, blocks, algorithms=(SHA256,), durable=self._rules.durable_parts
+                upload.id, grant.layout, at, blocks, algorithms=(SHA256,), durable=self._must_last(upload)
             )
             fault = intake.fault
             if written.size:
@@ -198,6 +198,7 @@ class Storing:
             if not isinstance(fault, ClientGone | Revoked):
                 fault.facts.setdefault("offset", upload.offset)
             raise fault
+        _refuse_lie(cmd, intake)
         if intake.taken == 0:
             # Nothing to record, but the layout and what was declared still count.
             await self._ledger.record(upload, lambda newest: self._accept(newest, cmd, [], 0))
@@ -287,10 +288,25 @@ def _check_digests(wanted: Sequence[Digest], computed: Mapping[str, Digest]) -> 
             )
 
 
+def _most(grant: Admission, cmd: Store) -> int:
+    """No byte is written beyond what is locked: a body may not be longer than it claims."""
+    return grant.limit if cmd.size is None else min(grant.limit, cmd.size)
+
+
+def _too_long(grant: Admission, cmd: Store) -> OnwardError:
+    if cmd.size is not None and cmd.size <= grant.limit:
+        return BadBody(f"the body goes on after the {cmd.size} bytes that it claims to have")
+    return over_limit(grant)
+
+
 def _refuse_lie(cmd: Store, intake: Intake) -> None:
     """A body that is shorter than its own Content-Length is a cut one, not another one."""
     if cmd.size is not None and intake.ended and intake.taken < cmd.size:
-        raise BodyIncomplete("the body ended early", expected=cmd.size, provided=intake.taken)
+        raise BodyIncomplete(
+            f"the body has {intake.taken} bytes, Content-Length said {cmd.size}",
+            expected=cmd.size,
+            provided=intake.taken,
+        )
 
 
 def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:

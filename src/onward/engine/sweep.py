@@ -95,7 +95,7 @@ async def expire(engine: Engine, *, before: float) -> int:
 
 
 def _expired(upload: Upload, before: float) -> Sequence[Event]:
-    if upload.state is not State.OPEN or upload.active_at >= before:
+    if upload.read_only or upload.state is not State.OPEN or upload.active_at >= before:
         return []
     return remove(upload, "expired")
 

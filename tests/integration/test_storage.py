@@ -246,6 +246,24 @@ async def test_a_cancelled_writer_leaves_its_file_only_when_the_disk_is_done(
     await storage.close()
 
 
+@LAYOUTS
+async def test_a_body_that_fails_leaves_its_file_only_when_the_disk_is_done(tmp_path: Path, layout: Layout) -> None:
+    fs = await anyio.to_thread.run_sync(GatedFs, tmp_path)
+    storage = await local(fs)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield bytes(1 << 20)
+        assert await anyio.to_thread.run_sync(fs.writing.wait, 30)
+        threading.Timer(0.05, fs.gate.set).start()
+        raise ClientGone
+
+    with pytest.raises(ClientGone):
+        await storage.write(ID, layout, 1, body(), algorithms=(), durable=True)
+    assert not fs.closed_while_writing
+    assert descriptors(tmp_path / "uploads") == []
+    await storage.close()
+
+
 async def test_a_reader_that_goes_away_gives_its_file_back(storage: LocalStorage, tmp_path: Path) -> None:
     blob = await publish(storage, some_bytes(3_000_000))
     reading = storage.read(blob.ref, 0, blob.size)

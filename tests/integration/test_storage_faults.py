@@ -41,11 +41,13 @@ def simulated(fs: SimFs) -> LocalStorage:
     return LocalStorage(fs, threads=Inline(), patience=0.0)
 
 
-async def finish(storage: LocalStorage, plan: Plan, id: UploadId = ID) -> Blob:
+async def finish(
+    storage: LocalStorage, plan: Plan, id: UploadId = ID, on_conflict: OnConflict = OnConflict.RENAME
+) -> Blob:
     async with storage.assembling(id, plan, no_progress) as assembly:
         if assembly.bad:
             raise AssertionError(assembly.bad)
-        return await assembly.publish("a/b/name", f"{id}/name", OnConflict.RENAME, b"manifest")
+        return await assembly.publish("a/b/name", f"{id}/name", on_conflict, b"manifest")
 
 
 # -- the n-th operation fails ---------------------------------------------------------------------
@@ -201,7 +203,9 @@ async def published(storage: LocalStorage) -> list[bytes]:
     return found
 
 
-async def live_through(layout: Layout, cuts: list[int], random: Random, *, kill_only: bool, synced_late: bool) -> None:
+async def live_through(
+    layout: Layout, cuts: list[int], random: Random, on_conflict: OnConflict, *, kill_only: bool, synced_late: bool
+) -> None:
     fs = SimFs(most=2_000)
     storage = simulated(fs)
     plan = make_plan(layout, PIECES)
@@ -219,7 +223,7 @@ async def live_through(layout: Layout, cuts: list[int], random: Random, *, kill_
                         acknowledged.add(copy.key)
             await storage.sync(ID)
             acknowledged |= set(written)
-            blob = await finish(storage, plan)
+            blob = await finish(storage, plan, on_conflict=on_conflict)
             assert await storage.manifest(ID) == b"manifest"
         except PowerCut:
             storage = restart(fs, random, kill_only=kill_only)
@@ -254,16 +258,33 @@ async def discard_for_good(fs: SimFs, storage: LocalStorage, random: Random) -> 
     layout=st.sampled_from(list(Layout)),
     cuts=st.lists(st.integers(0, 120), max_size=4),
     seed=st.integers(0, 2**32),
+    on_conflict=st.sampled_from(list(OnConflict)),
     kill_only=st.booleans(),
     synced_late=st.booleans(),
 )
 def test_what_was_durable_survives_and_what_is_published_is_whole(
-    layout: Layout, cuts: list[int], seed: int, *, kill_only: bool, synced_late: bool
+    layout: Layout, cuts: list[int], seed: int, on_conflict: OnConflict, *, kill_only: bool, synced_late: bool
 ) -> None:
     async def live() -> None:
-        await live_through(layout, cuts, Random(seed), kill_only=kill_only, synced_late=synced_late)
+        await live_through(layout, cuts, Random(seed), on_conflict, kill_only=kill_only, synced_late=synced_late)
 
     anyio.run(live)
+
+
+@pytest.mark.anyio
+@LAYOUTS
+async def test_what_a_dead_publish_left_does_not_count_as_published(layout: Layout) -> None:
+    fs = SimFs()
+    storage = simulated(fs)
+    plan = make_plan(layout, PIECES)
+    for copy, piece in zip(plan.copies, PIECES, strict=True):
+        await put(storage, layout, copy.key, piece)
+    assert await bad_keys(storage, plan) == []
+    scratch = f"uploads/{ID[:2]}/{ID}"
+    fs.link(f"{scratch}/{'data' if layout is Layout.FLAT else 'out'}", f"{scratch}/swap.1.tmp")
+    assert await bad_keys(storage, plan) == []
+    assert "swap.1.tmp" not in fs.listdir(scratch)
+    await put(storage, layout, plan.copies[0].key, PIECES[0])
 
 
 # -- a real disk is full --------------------------------------------------------------------------

@@ -29,5 +29,5 @@ async def received(id: FromPath[str], uploads: NamedDependency[Engine]) -> dict[
 
 app = Litestar(
     [received],
-    plugins=[OnwardPlugin(OnwardConfig(settings=settings, engine=opening(settings), caller=who))],
+    plugins=[OnwardPlugin(OnwardConfig(settings=settings, engine=opening(settings, worker=True), caller=who))],
 )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
 from typing import Final
 
+import anyio
 from litestar import Litestar, Router
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import License
@@ -15,13 +17,16 @@ from litestar.openapi.spec import License
 from onward import config
 from onward.config import Settings
 from onward.engine.engine import Engine
+from onward.engine.sweep import Sweeper, sweep
 from onward.ports import Hooks
 from onward.web.docs import docs_routes
 from onward.web.faults import HANDLERS
 from onward.web.feed import Feed
 from onward.web.plugin import OnwardConfig, OnwardPlugin, OpenEngine
 from onward.web.probes import probe_routes
-from onward.worker import open_jobs
+from onward.worker import equip, open_jobs, receive
+
+log = logging.getLogger("onward.app")
 
 ABOUT: Final = (
     "Large files over networks that fail. Chunks come in any order, in parallel, as often as it takes; the file is "
@@ -31,15 +36,57 @@ ABOUT: Final = (
 VERSION: Final = version("onward")
 
 
-def opening(settings: Settings, *, hooks: Hooks | None = None) -> OpenEngine:
-    """What opens the engine that settings choose, with the queue to hand finished uploads over to."""
-    return partial(_opened, settings, hooks)
+def opening(settings: Settings, *, hooks: Hooks | None = None, worker: bool = False) -> OpenEngine:
+    """What opens the engine that settings choose, with the queue to hand finished uploads over to.
+
+    While it is open, what has expired is removed and lost work is queued again. ``worker``: this
+    process also does the queue's work, so that uploads are published without an `onward worker`;
+    with several processes each may, and one of them does it.
+    """
+    return partial(_opened, settings, hooks, worker=worker)
 
 
 @asynccontextmanager
-async def _opened(settings: Settings, hooks: Hooks | None) -> AsyncIterator[Engine]:
-    async with open_jobs(settings) as jobs, config.open_engine(settings, jobs=jobs, hooks=hooks) as engine:
+async def _opened(settings: Settings, hooks: Hooks | None, *, worker: bool) -> AsyncIterator[Engine]:
+    async with (
+        open_jobs(settings) as jobs,
+        config.open_engine(settings, jobs=jobs, hooks=hooks) as engine,
+        anyio.create_task_group() as tasks,
+    ):
+        stop = anyio.Event()
+        tasks.start_soon(_work if worker else _tidy, settings, engine, stop)
+        try:
+            yield engine
+        finally:
+            stop.set()
+
+
+async def _tidy(settings: Settings, engine: Engine, stop: anyio.Event) -> None:
+    while not await _set_within(stop, settings.sweep_every):
+        try:
+            await sweep(engine)
+        except Exception:
+            log.exception("the sweep failed; it is tried again in %g s", settings.sweep_every)
+
+
+async def _set_within(event: anyio.Event, seconds: float) -> bool:
+    with anyio.move_on_after(seconds):
+        await event.wait()
+    return event.is_set()
+
+
+async def _work(settings: Settings, engine: Engine, stop: anyio.Event) -> None:
+    @asynccontextmanager
+    async def shared() -> AsyncIterator[Engine]:
         yield engine
+
+    while not stop.is_set():
+        broker, work = equip(settings, open_engine=shared, background=(Sweeper(),))
+        try:
+            await receive(broker, work, stop, at_once=settings.merges)
+        except Exception:
+            log.exception("the worker in this process failed; it begins again in %g s", settings.sweep_every)
+            await _set_within(stop, settings.sweep_every)
 
 
 def create_app(settings: Settings, *, engine: OpenEngine | None = None, feed: Feed | None = None) -> Litestar:

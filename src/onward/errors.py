@@ -30,9 +30,11 @@ are the numbers and words a client needs in order to go on.
     |   +-- UploadFailed                409 upload-failed
     |   +-- UploadOver                  409 upload-over
     |   +-- WritersBusy                 409 writers-busy
+    |   +-- NotReady                    409 not-ready
     |   +-- UploadTooLarge              413 upload-too-large
     |   +-- ChunkTooLarge               413 chunk-too-large
     |   +-- TooManyChunks               413 too-many-chunks
+    |   +-- BodyTooLarge                413 body-too-large
     |   +-- UnsupportedMedia            415 unsupported-media-type
     |   +-- UnsupportedEncoding         415 unsupported-content-encoding
     |   +-- RangeUnsatisfiable          416 range-unsatisfiable
@@ -271,6 +273,14 @@ class WritersBusy(ClientFault):
     title = "Chunks are still being written"
 
 
+class NotReady(ClientFault):
+    """The file is not published yet. Fact: ``state``."""
+
+    code = "not-ready"
+    status_hint = 409
+    title = "The file is not ready yet"
+
+
 class UploadTooLarge(ClientFault):
     """The file is larger than this server takes. Facts: ``limit``, ``provided``."""
 
@@ -293,6 +303,14 @@ class TooManyChunks(ClientFault):
     code = "too-many-chunks"
     status_hint = 413
     title = "There are too many chunks"
+
+
+class BodyTooLarge(ClientFault):
+    """A JSON body or a form that is larger than is read into memory. Facts: ``limit`` and, if known, ``provided``."""
+
+    code = "body-too-large"
+    status_hint = 413
+    title = "The body is too large"
 
 
 class UnsupportedMedia(ClientFault):

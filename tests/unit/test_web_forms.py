@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onward.errors import BadBody, BodyIncomplete, ClientGone, OnwardError, Stalled
+from onward.errors import BadBody, BodyIncomplete, BodyTooLarge, ClientGone, OnwardError, Stalled
 from onward.web.body import RawBody, gather
-from onward.web.faults import BodyTooLarge
 from onward.web.forms import MAX_FIELD, FormData, gather_fields
 
 BOUNDARY = "b0undary"

@@ -9,8 +9,7 @@ import anyio
 from litestar.types import Receive
 
 from onward.core.types import Buffer
-from onward.errors import BadBody, BodyIncomplete, ClientGone, Stalled
-from onward.web.faults import BodyTooLarge
+from onward.errors import BadBody, BodyIncomplete, BodyTooLarge, ClientGone, Stalled
 
 T = TypeVar("T")
 

@@ -11,9 +11,8 @@ from litestar.handlers import HTTPRouteHandler
 
 from onward.core.types import Buffer, Published, State
 from onward.core.upload import Upload
-from onward.errors import RangeUnsatisfiable, UploadFailed, UploadOver
+from onward.errors import NotReady, RangeUnsatisfiable, UploadFailed, UploadOver
 from onward.web import operations
-from onward.web.faults import NotReady
 from onward.web.site import Exchange, Site, route
 from onward.web.streaming import StreamingResponse
 from onward.wire.fields import attachment, digest_field, http_date, parse_http_date

@@ -1,4 +1,4 @@
-"""Situations that only HTTP knows, and refusals of what no route of ours could refuse itself."""
+"""Refusals of what no route of ours could refuse itself."""
 
 from __future__ import annotations
 
@@ -11,28 +11,11 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
-from onward.errors import ClientFault, OnwardError, ServerFault
+from onward.errors import OnwardError, ServerFault
 from onward.wire.message import Head, Reply
 from onward.wire.problem import MEDIA_TYPE, TYPE_PREFIX, problem
 
 log = logging.getLogger("onward.web")
-
-
-class BodyTooLarge(ClientFault):
-    """A JSON body or a form that is larger than is read into memory. Facts: ``limit`` and, if known, ``provided``."""
-
-    code = "body-too-large"
-    status_hint = 413
-    title = "The body is too large"
-
-
-class NotReady(ClientFault):
-    """The file is not published yet. Fact: ``state``."""
-
-    code = "not-ready"
-    status_hint = 409
-    title = "The file is not ready yet"
-
 
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 

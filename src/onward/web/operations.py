@@ -12,6 +12,7 @@ from onward.errors import (
     BadField,
     BadName,
     BodyIncomplete,
+    BodyTooLarge,
     ChunkTooLarge,
     DigestConflict,
     DigestInvalid,
@@ -27,6 +28,7 @@ from onward.errors import (
     NameTaken,
     NoSpace,
     NotFound,
+    NotReady,
     NumberedLayout,
     PartConflict,
     RangeUnsatisfiable,
@@ -45,7 +47,6 @@ from onward.errors import (
     WritersBusy,
 )
 from onward.web import examples
-from onward.web.faults import BodyTooLarge, NotReady
 from onward.web.openapi import (
     BYTES,
     EXAMPLE_DIGEST,

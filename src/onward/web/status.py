@@ -11,7 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from onward.core.outcome import Outcome
 from onward.core.summary import Summary
-from onward.core.types import Phase, State, Status, UploadId
+from onward.core.types import State, Status, UploadId
 from onward.errors import BadField
 from onward.ports import WorkDone
 from onward.web import operations
@@ -20,6 +20,7 @@ from onward.web.feed import Listener
 from onward.web.paths import query_of
 from onward.web.routes import tell
 from onward.web.site import Exchange, Site, route
+from onward.wire import views
 from onward.wire.fields import integer
 from onward.wire.message import Hrefs, Reply
 
@@ -123,15 +124,17 @@ async def rows(exchange: Exchange, listener: Listener) -> list[RowView]:
 
 
 async def _row(exchange: Exchange, summary: Summary) -> RowView:
-    work = await exchange.engine.catalog.work(summary.id) if summary.state is State.SEALED else None
-    return row_of(summary, work, exchange.hrefs)
-
-
-def row_of(summary: Summary, work: WorkDone | None, hrefs: Hrefs) -> RowView:
-    """One row as it is shown."""
-    word = summary.word
+    work, word = None, summary.word
     if summary.state is State.SEALED:
-        word = (work.phase if work else Phase.VERIFYING).value
+        engine = exchange.engine
+        work = await engine.catalog.work(summary.id)
+        # Before the worker has come, only the upload itself knows which phase is next.
+        word = work.phase.value if work else views.word(await engine.ledger.load(summary.id))
+    return row_of(summary, word, work, exchange.hrefs)
+
+
+def row_of(summary: Summary, word: str, work: WorkDone | None, hrefs: Hrefs) -> RowView:
+    """One row as it is shown; ``word`` is the state in public words."""
     return RowView(
         id=summary.id,
         name=summary.name,

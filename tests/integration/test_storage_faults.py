@@ -256,7 +256,7 @@ async def discard_for_good(fs: SimFs, storage: LocalStorage, random: Random) -> 
 
 @given(
     layout=st.sampled_from(list(Layout)),
-    cuts=st.lists(st.integers(0, 120), max_size=4),
+    cuts=st.lists(st.integers(0, 250), max_size=4),
     seed=st.integers(0, 2**32),
     on_conflict=st.sampled_from(list(OnConflict)),
     kill_only=st.booleans(),

@@ -22,7 +22,7 @@ from onward.core.types import (
     Sealed,
     State,
 )
-from onward.core.upload import Upload
+from onward.core.upload import Upload, numbers_of
 from onward.errors import AlreadyComplete, DigestConflict, Incomplete, LengthConflict, Unreadable
 
 SHOWN = 100
@@ -110,10 +110,9 @@ def _seal_flat(upload: Upload, cmd: Seal, joined: Declaration) -> Sealed:
         else:
             lacking.append((length, cmd.parts * joined.part_size))
     if lacking:
-        facts = {"holes": [[a, b - 1] for a, b in lacking[:SHOWN]]}
+        facts = {"holes": [[a, b - 1] for a, b in lacking]}
         if joined.part_size is not None:
-            size = joined.part_size
-            facts["missing"] = [[a // size + 1, -(-b // size)] for a, b in lacking[:SHOWN]]
+            facts["missing"] = [[a, b] for a, b in numbers_of(lacking, joined.part_size)]
         raise _incomplete(f"{sum(b - a for a, b in lacking)} bytes are missing", **facts)
     return Sealed(length=length, parts=parts, digest=joined.digest, total_known=known or cmd.parts is not None)
 

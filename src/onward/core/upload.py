@@ -258,24 +258,23 @@ class Upload:
         if self.layout is Layout.NUMBERED:
             end = self.ranges.end if self.total_parts is None else self.total_parts + 1
             return ((a, b - 1) for a, b in self.ranges.holes(1, end))
-        return self._missing_flat()
-
-    def _missing_flat(self) -> Iterator[tuple[int, int]]:
-        size = self.part_size
-        if size is None:
-            return
-        first = last = 0
-        for start, end in self.holes():
-            a, b = start // size + 1, -(-end // size)
-            if first and a <= last + 1:
-                last = max(last, b)
-                continue
-            if first:
-                yield first, last
-            first, last = a, b
-        if first:
-            yield first, last
+        return iter(()) if self.part_size is None else numbers_of(self.holes(), self.part_size)
 
     def parts(self) -> Sequence[Stored]:
         """Recorded parts in the order of their places."""
         return [self.stored[key] for key in sorted(self.stored)]
+
+
+def numbers_of(holes: Iterable[tuple[int, int]], part_size: int) -> Iterator[tuple[int, int]]:
+    """Runs of chunk numbers, both ends included, that byte ranges in order lie in; each number once."""
+    first = last = 0
+    for start, end in holes:
+        a, b = start // part_size + 1, -(-end // part_size)
+        if first and a <= last + 1:
+            last = max(last, b)
+            continue
+        if first:
+            yield first, last
+        first, last = a, b
+    if first:
+        yield first, last

@@ -1,0 +1,204 @@
+"""A body on its way: bounded, interruptible, and nothing read is lost."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import anyio
+import pytest
+
+from onward.core.digest import Hasher, sha256
+from onward.core.types import Buffer
+from onward.engine.intake import Bytes, Intake, NoBody
+from onward.errors import ClientGone, Draining, OnwardError, Revoked, Stalled
+
+pytestmark = pytest.mark.anyio
+
+LONG = 30.0
+Script = bytes | OnwardError | anyio.Event
+
+
+class Scripted:
+    """A body that gives these pieces in turn, raises what is an error, and waits for what is an event."""
+
+    def __init__(self, *script: Script, ends: bool = True) -> None:
+        self._script = list(script)
+        self._ends = ends
+        self.asked = anyio.Event()
+
+    async def next(self) -> Buffer | None:
+        self.asked.set()
+        while self._script and isinstance(self._script[0], anyio.Event):
+            await self._script[0].wait()
+            self._script.pop(0)
+        if not self._script:
+            if not self._ends:
+                await anyio.sleep_forever()
+            return None
+        one = self._script.pop(0)
+        if isinstance(one, OnwardError):
+            raise one
+        assert isinstance(one, bytes)
+        return one
+
+
+async def gather(blocks: AsyncIterator[Buffer]) -> list[bytes]:
+    return [bytes(block) async for block in blocks]
+
+
+def reading(*script: Script, ends: bool = True, idle: float = LONG, tap: Hasher | None = None) -> Intake:
+    return Intake(Scripted(*script, ends=ends), idle=idle, tap=tap)
+
+
+async def test_what_is_read_beyond_a_run_is_handed_out_next() -> None:
+    intake = reading(b"abcdef", b"", b"gh")
+    assert await gather(intake.run(4)) == [b"abcd"]
+    assert not intake.ended
+    assert await gather(intake.run(3)) == [b"ef", b"g"]
+    assert not await intake.at_end()
+    assert await gather(intake.run(100)) == [b"h"]
+    assert intake.ended
+    assert intake.taken == 8
+    assert await gather(intake.run(100)) == []
+
+
+async def test_a_run_of_nothing_reads_nothing() -> None:
+    body = Scripted(b"abc")
+    assert await gather(Intake(body, idle=LONG).run(0)) == []
+    assert not body.asked.is_set()
+
+
+async def test_whether_a_body_ends_is_known_only_after_looking() -> None:
+    intake = reading(b"abc")
+    assert await gather(intake.run(3)) == [b"abc"]
+    assert not intake.ended
+    assert await intake.at_end()
+    assert intake.ended
+    assert await intake.at_end()
+
+
+async def test_looking_for_the_end_loses_no_byte() -> None:
+    intake = reading(b"abc")
+    assert not await intake.at_end()
+    assert not await intake.at_end()
+    assert not intake.ended
+    assert await gather(intake.run(9)) == [b"abc"]
+
+
+async def test_a_tap_sees_every_byte_handed_out_and_no_other() -> None:
+    tap = Hasher()
+    intake = reading(b"abcdef", tap=tap)
+    await gather(intake.run(2))
+    await gather(intake.segment(2, age=LONG, silence=LONG))
+    assert tap.digest() == sha256(b"abcd")
+
+
+async def test_silence_ends_a_run_with_an_error() -> None:
+    with pytest.raises(Stalled) as caught:
+        await gather(reading(b"abc", ends=False, idle=0.05).run(9))
+    assert caught.value.facts == {"seconds": 0}
+
+
+async def test_a_pull_that_takes_long_is_told_how_long() -> None:
+    intake = reading(ends=False, idle=1.0)
+    with pytest.raises(Stalled) as caught:
+        await intake.at_end()
+    assert caught.value.facts == {"seconds": 1}
+
+
+@pytest.mark.parametrize("error", [ClientGone(), Draining()])
+async def test_an_interruption_ends_a_run_with_an_error(error: OnwardError) -> None:
+    with pytest.raises(type(error)):
+        await gather(reading(b"abc", error).run(9))
+
+
+@pytest.mark.parametrize("error", [ClientGone(), Draining()])
+async def test_an_interruption_ends_a_segment_and_is_told_afterwards(error: OnwardError) -> None:
+    intake = reading(b"abc", error)
+    assert await gather(intake.segment(9, age=LONG, silence=LONG)) == [b"abc"]
+    assert intake.fault is error
+
+
+async def test_a_segment_ends_at_its_size() -> None:
+    intake = reading(b"abcdef")
+    assert await gather(intake.segment(4, age=LONG, silence=LONG)) == [b"abcd"]
+    assert await gather(intake.segment(4, age=LONG, silence=LONG)) == [b"ef"]
+    assert intake.fault is None
+    assert intake.ended
+
+
+async def test_a_segment_ends_at_its_age_and_the_next_goes_on() -> None:
+    intake = reading(b"ab", b"cd", b"ef")
+    assert await gather(intake.segment(9, age=0.0, silence=LONG)) == [b"ab"]
+    assert await gather(intake.segment(9, age=0.0, silence=LONG)) == [b"cd"]
+    assert intake.fault is None
+
+
+async def test_a_segment_is_not_old_before_its_age() -> None:
+    assert await gather(reading(b"ab", b"cd").segment(9, age=LONG, silence=LONG)) == [b"ab", b"cd"]
+
+
+async def test_a_segment_ends_when_the_line_is_quiet_and_the_body_goes_on() -> None:
+    more = anyio.Event()
+    intake = reading(b"ab", more, b"cd")
+    assert await gather(intake.segment(9, age=LONG, silence=0.02)) == [b"ab"]
+    assert intake.fault is None
+    assert not intake.ended
+    more.set()
+    assert await gather(intake.segment(9, age=LONG, silence=LONG)) == [b"cd"]
+
+
+async def test_the_first_byte_of_a_segment_may_take_as_long_as_any() -> None:
+    """No byte, nothing to record: quiet before the first one ends the segment only as a stall."""
+    intake = reading(ends=False, idle=0.05)
+    assert await gather(intake.segment(9, age=LONG, silence=0.0)) == []
+    assert isinstance(intake.fault, Stalled)
+
+
+async def test_a_line_that_is_quiet_for_the_idle_limit_has_stalled() -> None:
+    intake = reading(b"ab", ends=False, idle=0.05)
+    assert await gather(intake.segment(9, age=LONG, silence=LONG)) == [b"ab"]
+    assert isinstance(intake.fault, Stalled)
+
+
+async def test_who_waits_is_stopped_at_once() -> None:
+    body = Scripted(b"abc", ends=False)
+    intake = Intake(body, idle=LONG)
+    with anyio.fail_after(LONG):
+        async with anyio.create_task_group() as group:
+
+            async def read() -> None:
+                with pytest.raises(Draining):
+                    await gather(intake.run(9))
+
+            group.start_soon(read)
+            await body.asked.wait()
+            await anyio.wait_all_tasks_blocked()
+            intake.stop(Draining())
+            intake.stop(Revoked())  # the first reason is the one told
+
+
+async def test_who_does_not_wait_is_stopped_at_the_next_pull() -> None:
+    intake = reading(b"abcdef")
+    assert await gather(intake.run(2)) == [b"ab"]
+    intake.stop(Draining())
+    assert await gather(intake.run(4)) == [b"cdef"]  # what was read before is not lost
+    with pytest.raises(Draining):
+        await intake.at_end()
+
+
+async def test_a_newcomer_stops_the_writer() -> None:
+    revoked, intake = anyio.Event(), reading(b"abc", ends=False)
+    with anyio.fail_after(LONG):
+        async with anyio.create_task_group() as group:
+            group.start_soon(intake.stop_when, revoked)
+            assert await gather(intake.run(3)) == [b"abc"]
+            revoked.set()
+            with pytest.raises(Revoked):
+                await intake.at_end()
+
+
+async def test_bodies_in_memory() -> None:
+    assert await gather(Intake(Bytes(b"abc"), idle=LONG).run(9)) == [b"abc"]
+    assert await Intake(Bytes(b""), idle=LONG).at_end()
+    assert await Intake(NoBody(), idle=LONG).at_end()

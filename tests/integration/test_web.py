@@ -220,7 +220,7 @@ async def test_the_list_is_filtered_and_paged(driver: Driver) -> None:
     assert sorted(seen) == sorted([*ids, done])
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "state=gone", "after=nonsense", "other=1"])
+@pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "state=gone", "state=", "state=done,", "after=nonsense", "other=1"])
 async def test_a_list_asked_for_wrongly(driver: Driver, query: str) -> None:
     answer = await driver.send("GET", f"/uploads?{query}")
     assert (answer.status, answer.code) == (400, "bad-field")

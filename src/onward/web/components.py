@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, Final
+from typing import Any, Final, get_args, get_type_hints
 
 import msgspec
 from litestar.openapi.spec import Components, SecurityScheme
 
+from onward.web.event_shapes import EVENT
 from onward.web.openapi import PREFIX, SCHEME, Json
 from onward.web.probes import ReadyView
-from onward.web.status import PageView
+from onward.web.status import PageView, RowView
 from onward.wire.bodies import Complete, Declare
 from onward.wire.problem import TYPE_PREFIX
-from onward.wire.views import DeclaredView, ManifestView, OneChunkView, SealedView, StoredView
+from onward.wire.views import ChunkView, DeclaredView, ManifestView, OneChunkView, Received, SealedView, StoredView
 
 SHOWN: Final = (
+    ChunkView,
     Complete,
     Declare,
     DeclaredView,
@@ -24,6 +26,8 @@ SHOWN: Final = (
     OneChunkView,
     PageView,
     ReadyView,
+    Received,
+    RowView,
     SealedView,
     StoredView,
 )
@@ -55,7 +59,15 @@ class Schemas(Components):
 def schemas() -> Json:
     """What operations refer to, by name."""
     _, found = msgspec.json.schema_components(SHOWN, ref_template=f"#/components/schemas/{PREFIX}{{name}}")
-    return {PREFIX + name: schema for name, schema in {**found, "Problem": PROBLEM}.items()}
+    for kind in SHOWN:
+        shown = found[kind.__name__]
+        shown["required"] = [name for name in shown.get("required", ()) if name not in _left_out(kind)]
+    return {PREFIX + name: schema for name, schema in {**found, "Event": EVENT, "Problem": PROBLEM}.items()}
+
+
+def _left_out(kind: type[msgspec.Struct]) -> set[str]:
+    """Fields that an answer may lack, though whoever makes it must decide about each."""
+    return {name for name, hint in get_type_hints(kind).items() if msgspec.UnsetType in get_args(hint)}
 
 
 def joined(known: Components | Sequence[Components]) -> Components:

@@ -47,6 +47,7 @@ from onward.errors import (
     WritersBusy,
 )
 from onward.web import examples
+from onward.web.event_shapes import EXAMPLE
 from onward.web.openapi import (
     BYTES,
     EXAMPLE_DIGEST,
@@ -298,11 +299,11 @@ def events() -> Operations:
         17,
     )
     stream = answer(
-        "`text/event-stream`. Events: `state` (a snapshot, first), `created`, `progress` (at most two a second), "
-        "`sealed`, `verifying` (phase and bytes), `damaged`, `published`, `failed`, `removed`. The data is JSON.",
-        schema=TEXT,
-        example=f'id: 17\nevent: progress\ndata: {{"id":"{EXAMPLE_ID}","received":8388608,"length":52428800,'
-        '"offset":8388608}\n\n',
+        "`text/event-stream`; the schema is that of one event. First `state` (a snapshot), or after `Last-Event-ID` "
+        "what was missed; then `created`, `progress` (at most two a second), `sealed`, `verifying` (phase and bytes), "
+        "`damaged`, `published`, `failed`, `removed` as they happen. A comment every 15 seconds shows that it lives.",
+        schema=refer("Event"),
+        example=EXAMPLE,
         media_type="text/event-stream",
         headers=("Cache-Control",),
     )

@@ -162,7 +162,7 @@ def _asked(query: Sequence[tuple[str, str]]) -> tuple[frozenset[str], str | None
     for name, value in query:
         match name:
             case "state":
-                words += [word.strip() for word in value.split(",") if word.strip()]
+                words += [word.strip() for word in value.split(",")]
             case "after":
                 after = value or None
             case "limit":

@@ -290,14 +290,6 @@ async def main(
     await work(settings, stop, open_engine=open_engine, background=background)
 
 
-def set_up_logging(level: str) -> None:
-    """Send log lines to standard error, unless the process has set up logging already."""
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    if level != "debug":
-        # Taskiq announces each message twice; what became of it is said in our own words.
-        logging.getLogger("taskiq").setLevel(logging.WARNING)
-
-
 def __getattr__(name: str) -> AsyncBroker:
     if name != "broker":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import stat
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
@@ -276,6 +278,21 @@ class TestRedis(BrokerConformance):
             await self._emptied(queue)
         assert log.begun == []
         assert await queue.parked() == 1
+
+    async def test_listening_ends_when_it_is_cancelled_at_the_moment_that_redis_answers(
+        self, server: RedisServer
+    ) -> None:
+        broker = DurableStreamBroker(server.url, block=0.02)
+        async with calling(with_task(broker, Log().execute)):
+            for steps in range(30):
+                asking = asyncio.ensure_future(anext(broker.listen()))
+                await asyncio.sleep(0.01)
+                time.sleep(0.05)  # noqa: ASYNC251 - the answer lies in the socket when the loop goes on
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                asking.cancel()
+                await asyncio.wait([asking], timeout=LONG)
+                assert asking.cancelled(), f"cancelled {steps} steps after the answer, it goes on"
 
     async def test_leaving_leaves_no_consumer_behind(self, server: RedisServer, queue: Queue) -> None:
         log = Log()

@@ -88,6 +88,17 @@ def retry_delay(tries: int, first: float, most: float) -> float:
     return min(most, first * 2.0 ** min(tries - 1, 30))
 
 
+def leave_if_cancelled() -> None:
+    """Raise ``CancelledError`` if this task was cancelled and something it awaited swallowed that.
+
+    Before Python 3.12 ``asyncio.wait_for``, which vendors use, does so when what it waits for
+    ends at the same moment; a loop without end would then never be left.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 class Held(Generic[Key]):
     """The messages that this process executes, by their id in the queue, at most ``limit`` at a time."""
 

@@ -19,7 +19,17 @@ from taskiq.abc.broker import AsyncBroker
 from taskiq.serializers import JSONSerializer
 from taskiq_redis import RedisStreamBroker
 
-from onward.broker.delivery import Admitted, Held, Outage, Outcome, admit, failure, interrupted, retry_delay
+from onward.broker.delivery import (
+    Admitted,
+    Held,
+    Outage,
+    Outcome,
+    admit,
+    failure,
+    interrupted,
+    leave_if_cancelled,
+    retry_delay,
+)
 
 log = logging.getLogger("onward.queue")
 
@@ -168,6 +178,7 @@ class DurableStreamBroker(RedisStreamBroker):
         if self._beating is None:
             self._beating = asyncio.create_task(self._keep_claims())
         while True:
+            leave_if_cancelled()
             await self._held.room()
             try:
                 entry = await self._next()
@@ -278,6 +289,7 @@ class DurableStreamBroker(RedisStreamBroker):
 
     async def _keep_claims(self) -> None:
         while True:
+            leave_if_cancelled()
             await asyncio.sleep(self.idle_timeout / 3000)
             held = tuple(self._held)
             if not held:

@@ -114,7 +114,7 @@ class Storing:
                 await self._compare(upload, intake, start, end - start)
             else:
                 run, digests = await self._write(upload, grant, intake, (start, end), cmd.digests)
-                if run.size or grant.limit == 0 or (grant.start == start and intake.ended):
+                if run.size or start == grant.start:
                     runs.append(run)
             if intake.ended:
                 break

@@ -75,7 +75,9 @@ def main() -> None:
 def serve(**flags: Any) -> None:
     """Serve uploads, with one worker beside the server."""
     settings = config.load(flags)
-    sys.exit(run_server(settings, app=create_app(settings) if settings.workers == 1 else "onward.app:app"))
+    # uvicorn's types and Litestar's describe the same protocol in two ways.
+    app: Any = create_app(settings) if settings.workers == 1 else "onward.app:app"
+    sys.exit(run_server(settings, app=app))
 
 
 @main.command("worker")

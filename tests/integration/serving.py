@@ -133,7 +133,7 @@ def refused(client: Client, status: int, code: str) -> dict[str, Any]:
     assert (got, body["status"], body["code"]) == (status, status, code)
     assert headers["content-type"] == "application/problem+json"
     assert headers["connection"] == "close"
-    assert body["type"] == f"/docs/errors#{code}"
+    assert body["type"] == f"urn:onward:problem:{code}"
     assert body["title"]
     assert body["detail"]
     assert client.ended()

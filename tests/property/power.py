@@ -226,7 +226,7 @@ class PowerMachine(RuleBasedStateMachine):
 
     def upload(self) -> Upload | None:
         try:
-            return self.runner.run(self.engine.run(Status(target=NAME), ME)).upload  # type: ignore[no-any-return]
+            return self.runner.run(self.engine.run(Status(target=NAME), ME)).upload
         except NotFound:
             return None
 

@@ -13,7 +13,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Final
 
-import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import pytest
 from hypothesis import given, settings
@@ -57,7 +57,7 @@ class Halting:
 
     async def next(self) -> Buffer | None:
         for _ in range(self._random.randint(0, 3)):
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
         size = self._random.choice([1, 100, 1000, PART])
         piece, self._data = self._data[:size], self._data[size:]
         return piece or None

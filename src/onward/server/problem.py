@@ -17,7 +17,7 @@ def problem(error: OnwardError) -> tuple[int, Headers, bytes]:
     """
     document = {
         **error.facts,
-        "type": f"/docs/errors#{error.code}",
+        "type": f"urn:onward:problem:{error.code}",
         "title": error.title,
         "status": error.status_hint,
         "code": error.code,

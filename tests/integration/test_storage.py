@@ -303,6 +303,8 @@ async def test_a_stale_writer_cannot_reach_what_is_published(storage: LocalStora
         await anyio.sleep(0.05)  # its first bytes are on their way to the disk
         async with storage.assembling(ID, plan, no_progress) as assembly:
             assert not assembly.bad
+            with pytest.raises(AlreadyComplete):
+                await put(storage, Layout.FLAT, 0, bytes(10))
             blob = await assembly.publish("x", "y", OnConflict.REFUSE, b"{}")
         finish.set()
     assert outcome == [AlreadyComplete]
@@ -344,6 +346,17 @@ async def test_an_old_copy_is_made_anew_from_its_part(tmp_path: Path) -> None:
     await anyio.Path(out).write_bytes(bytes(4 * PART))  # as a power cut may leave it
     assert await bad_keys(storage, plan) == []
     assert await anyio.Path(out).read_bytes() == b"".join(pieces)
+    await storage.close()
+
+
+async def test_published_bytes_are_not_written_to_even_where_they_are_damaged(tmp_path: Path) -> None:
+    storage = await local(tmp_path)
+    blob = await publish(storage, some_bytes(PART), layout=Layout.NUMBERED)
+    published = anyio.Path(tmp_path / "files" / blob.ref)
+    damaged = bytes(10) + some_bytes(PART)[10:]
+    await published.write_bytes(damaged)
+    assert await bad_keys(storage, make_plan(Layout.NUMBERED, [some_bytes(PART)])) == [1]
+    assert await published.read_bytes() == damaged
     await storage.close()
 
 

@@ -106,11 +106,12 @@ class MemoryStorage:
         return bytes(scratch.data[copy.start : copy.start + copy.size])
 
     def put(self, id: UploadId, whole: bytes, names: Iterator[str], manifest: bytes) -> Blob:
-        """Publish under the first of ``names`` that is free or holds this upload already."""
+        """Publish under the first of ``names`` that is free, or leave it where it is."""
         self._manifests[id] = manifest
-        for ref in names:
-            if ref in self._blobs and self._blobs[ref][0] == id:
+        for ref, (owner, _) in self._blobs.items():
+            if owner == id:
                 return Blob(ref=ref, size=len(whole))
+        for ref in names:
             if ref not in self._blobs and not self._in_the_way(ref):
                 self._blobs[ref] = (id, whole)
                 return Blob(ref=ref, size=len(whole))

@@ -238,6 +238,7 @@ class AssemblyConformance:
     @LAYOUTS
     async def test_damaged_bytes_are_not_published(self, storage: Storage, layout: Layout) -> None:
         plan = make_plan(layout, [some_bytes(PART)])
+        await put_all(storage, plan, [some_bytes(PART, 1)])
         async with storage.assembling(ID, plan, no_progress) as assembly:
             with pytest.raises(StorageFault):
                 await assembly.publish("bad", "fallback", OnConflict.REFUSE, b"{}")
@@ -322,6 +323,15 @@ class PublishingConformance:
         assert again == second
         expected = some_bytes(PART, 2 if on_conflict is OnConflict.REPLACE else 1)
         assert await whole(storage, first) == expected
+
+    @pytest.mark.parametrize("on_conflict", [OnConflict.REFUSE, OnConflict.RENAME])
+    async def test_published_again_it_stays_where_it_is(self, storage: Storage, on_conflict: OnConflict) -> None:
+        first = await publish(storage, some_bytes(PART, 1))
+        second = await publish(storage, some_bytes(PART, 2), id=OTHER, on_conflict=on_conflict)
+        await storage.remove(first.ref, ID)
+        assert await publish_again(storage, some_bytes(PART, 2), OTHER, on_conflict) == second
+        with pytest.raises(NotFound):
+            await storage.stat(first.ref)
 
     @pytest.mark.parametrize("on_conflict", list(OnConflict))
     @pytest.mark.parametrize(("first", "second"), [("a", "a/b"), ("a/b", "a")])

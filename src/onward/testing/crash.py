@@ -237,8 +237,10 @@ class SimFs(Fs):
 
     def link(self, source: str, target: str) -> None:
         self._step("link")
-        node = self._find(source)
+        _, _, node = self._place(source)
         folder, name, taken = self._place(target)
+        if node is None:
+            raise _error(errno.ENOENT)
         if taken is not None:
             raise _error(errno.EEXIST)
         self._change((folder, name, node))

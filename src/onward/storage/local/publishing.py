@@ -124,8 +124,6 @@ def _link(disk: Disk, held: Held, ref: str) -> bool:
 
 def _swap_in(disk: Disk, id: UploadId, held: Held, ref: str) -> bool:
     """Put the bytes in the place of those that have the name; false if a directory is in the way."""
-    if _is_held(disk, ref, held):
-        return True  # renaming one name of a file onto another of the same file would do nothing
     draft = f"{home(id)}/swap.{disk.token()}.tmp"
     disk.fs.link(held.path, draft)
     try:

@@ -60,6 +60,7 @@ def set_up_logging(level: str) -> None:
     """Send log lines to standard error, unless the process has set up logging already."""
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if level != "debug":
+        logging.getLogger("taskiq").setLevel(logging.WARNING)
         # Each start and stop of a process is announced in our own words.
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
 

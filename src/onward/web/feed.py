@@ -300,7 +300,7 @@ class Feed:
                 continue
             followed += 1
             work = await engine.catalog.work(id)
-            if work is None or work == last:
+            if work is None or (last and (work.phase, work.done) == (last.phase, last.done)):
                 continue
             self._sealed[id] = (owner, work)
             for listener in listeners:

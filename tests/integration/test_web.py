@@ -220,7 +220,9 @@ async def test_the_list_is_filtered_and_paged(driver: Driver) -> None:
     assert sorted(seen) == sorted([*ids, done])
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "state=gone", "state=", "state=done,", "after=nonsense", "other=1"])
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=201", "limit=x", "state=gone", "state=", "state=done,", "after=nonsense", "other=1"]
+)
 async def test_a_list_asked_for_wrongly(driver: Driver, query: str) -> None:
     answer = await driver.send("GET", f"/uploads?{query}")
     assert (answer.status, answer.code) == (400, "bad-field")
@@ -555,14 +557,25 @@ async def test_the_page_of_the_description_loads_from_this_server_only(driver: D
     assert len(links) >= 6
     assert all(link.startswith("/") and not link.startswith("//") for link in links)
     assert "http" not in text.replace("http-equiv", "").replace("the HTTP API", "")
-    policy = page.headers["content-security-policy"]
-    assert "script-src 'self';" in policy
-    assert "<script>" not in text
+    policy = dict(piece.strip().split(" ", 1) for piece in page.headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == policy["base-uri"] == policy["form-action"] == policy["frame-ancestors"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert not re.search(r"<script(?![^>]* src=)|<style| style=| on[a-z]+=", text)
+    assert '<html lang="en">' in text
+    assert "<title>Onward: the HTTP API</title>" in text
+    assert 'name="viewport" content="width=device-width' in text
     for link in set(links):
         loaded = await driver.send("GET", link)
         assert loaded.status == 200
         if "/assets/" in link:
             assert "immutable" in loaded.headers["cache-control"]
+            assert loaded.headers["x-content-type-options"] == "nosniff"
+        if link.endswith(".css"):
+            assert b"@import" not in loaded.body
+            assert re.findall(rb"url\(\s*[\"']?(?!data:)", loaded.body) == []
+        if link.endswith("/style.css"):
+            assert b"prefers-color-scheme: dark" in loaded.body
+            assert b":focus-visible { outline: 3px" in loaded.body
     assert (await driver.send("GET", "/docs/assets/0000/start.js")).status == 404
 
 

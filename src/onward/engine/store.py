@@ -11,7 +11,19 @@ import anyio.to_thread
 from onward.core.admission import accept, admit, check_size, over_limit, part_conflict
 from onward.core.digest import SHA256, Hasher
 from onward.core.outcome import Outcome
-from onward.core.types import Admission, Buffer, Digest, Event, Layout, Limits, Run, Store, Stored, UploadId
+from onward.core.types import (
+    Admission,
+    Buffer,
+    Declaration,
+    Digest,
+    Event,
+    Layout,
+    Limits,
+    Run,
+    Store,
+    Stored,
+    UploadId,
+)
 from onward.core.upload import Upload
 from onward.engine.intake import Body, Intake
 from onward.engine.ledger import Ledger
@@ -105,7 +117,7 @@ class Storing:
 
     async def _take_whole(self, upload: Upload, cmd: Store, grant: Admission, intake: Intake) -> Outcome:
         pieces = list(_pieces(upload, grant.start, grant.start + _most(grant, cmd)))
-        if len(pieces) > 1 or any(recorded for recorded, _, _ in pieces):
+        if any(recorded for recorded, _, _ in pieces):
             intake.tap = Hasher((SHA256, *(d.algorithm for d in cmd.digests)))
         runs: list[Run] = []
         digests: Mapping[str, Digest] = {}
@@ -232,7 +244,7 @@ class Storing:
                 _refuse_lie(cmd, intake)
                 raise part_conflict(grant.layout, stored.key, stored)
             _check_digests(cmd.digests, hasher.digests())
-        if cmd.declared != type(cmd.declared)() and upload.sealed is None:
+        if cmd.declared != Declaration():
             await self._ledger.record(upload, lambda newest: self._accept(newest, cmd, [], 0))
         return Outcome(upload=upload, part=stored, size=stored.size, fresh=False)
 
@@ -256,7 +268,7 @@ def _update(hasher: Hasher, blocks: Sequence[Buffer]) -> None:
 
 def _span(grant: Admission, cmd: Store) -> Span:
     start, end = grant.span
-    if grant.layout is Layout.FLAT and cmd.size is not None:
+    if cmd.size is not None:
         end = min(end, start + max(cmd.size, 1))
     return start, end
 
@@ -294,7 +306,7 @@ def _most(grant: Admission, cmd: Store) -> int:
 
 
 def _too_long(grant: Admission, cmd: Store) -> OnwardError:
-    if cmd.size is not None and cmd.size <= grant.limit:
+    if cmd.size is not None:
         return BadBody(f"the body goes on after the {cmd.size} bytes that it claims to have")
     return over_limit(grant)
 

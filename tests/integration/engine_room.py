@@ -205,6 +205,10 @@ class NotedStorage(MemoryStorage):
         else:
             scratch.data[key] ^= 1
 
+    def shorten(self, id: UploadId, size: int) -> None:
+        """Lose all bytes from there on."""
+        del self._scratch[id].data[size:]
+
     @property
     def files(self) -> dict[str, bytes]:
         return {ref: data for ref, (_, data) in self._blobs.items()}

@@ -293,6 +293,13 @@ async def test_the_very_file_that_is_finished_is_shown(how: OnConflict, said: di
     assert (again.created, again.upload.id) == (False, old.id)
 
 
+async def test_a_finished_file_that_was_deleted_is_begun_anew() -> None:
+    room = Room(delete_finished=True)
+    await room.done(b"aaaa")
+    await room.engine.run(Cancel(target=NAME), ME)
+    assert (await room.create(digest=sha256(b"aaaa"))).created
+
+
 @pytest.mark.parametrize("said", [{"digest": sha256(b"bbbb")}, {"digest": sha256(b"aaaa"), "length": 5}, {}])
 async def test_another_file_is_not_the_finished_one(said: dict[str, Any]) -> None:
     room = Room()

@@ -569,6 +569,30 @@ async def test_a_span_that_moves_while_one_waits_is_asked_for_again() -> None:
     assert (await room.status()).length == 12
 
 
+async def test_a_place_that_moves_while_one_waits_is_waited_for_where_it_is() -> None:
+    """Chunk 1 had a number only; now it has bytes, and they are somebody else's yet."""
+    room = Room()
+    id = (await room.create()).upload.id
+    with anyio.fail_after(LONG):
+        async with anyio.create_task_group() as group:
+            async with room.locks.hold(id, (3, 4), timeout=0):
+                async with room.locks.hold(id, (1, 2), timeout=0):
+                    group.start_soon(room.chunk, 1, b"aaaa")
+                    await anyio.wait_all_tasks_blocked()
+                    await room.create(part_size=4)
+                await anyio.wait_all_tasks_blocked()
+                assert "bytes" not in [kind for kind, _ in room.log]
+    assert await holes(room) == [(0, 4)]
+
+
+async def test_recorded_bytes_that_are_lost_compare_with_nothing() -> None:
+    room = Room()
+    id = (await room.at(0, b"aaaa")).upload.id
+    room.storage.shorten(id, 2)
+    with pytest.raises(PartConflict):
+        await room.at(0, b"aaaabb")
+
+
 # -- after the end ---------------------------------------------------------------------------------
 
 

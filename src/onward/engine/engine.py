@@ -367,7 +367,7 @@ def _fingerprint(cmd: Create) -> str:
 
 def _same_file(held: Upload, spec: Spec) -> bool:
     """The declaration names the very file that is published under this name."""
-    said, done = spec.declared, held.published
-    if held.state is not State.DONE or done is None or said.digest != done.digest:
+    said, done = spec.declared, held.published if held.state is State.DONE else None
+    if done is None or said.digest != done.digest:
         return False
     return said.length is None or said.length == done.size

@@ -70,6 +70,7 @@ def _blackouts(disk: PowerDisk, seed: int, cuts: int) -> None:
         assert server.stop() == 0
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("kind", "cuts"), [("ext4", 12), ("xfs", 8)])
 def test_twenty_power_cuts_lose_nothing(tmp_path: Path, kind: str, cuts: int) -> None:
     with power_disk(tmp_path / "data", kind) as disk:

@@ -157,6 +157,16 @@ class NotedStorage(MemoryStorage):
         """How many times more than needed it tells its progress."""
         self.stuck = False
         """Nothing can be removed."""
+        self.homes: set[UploadId] = set()
+        """Uploads that room was made for and not given back."""
+
+    async def open(self, id: UploadId, spec: Spec) -> str:
+        self.homes.add(id)
+        return await super().open(id, spec)
+
+    async def discard(self, id: UploadId) -> None:
+        self.homes.discard(id)
+        await super().discard(id)
 
     async def remove(self, ref: str, id: UploadId) -> None:
         if self.stuck:

@@ -164,8 +164,8 @@ class Engine:
         upload, created = await self._begin(spec, cmd.policy, held, cmd)
         if created:
             return Outcome(upload=upload, created=True)
-        repeated = await self._repeated(cmd)  # a rival with the same key was quicker
-        return Outcome(upload=repeated) if repeated else await self._declare_more(upload, cmd)
+        await self._repeated(cmd)  # refuses if a rival was quicker to use this key for another request
+        return await self._declare_more(upload, cmd)
 
     async def _store(self, cmd: Store, caller: Caller, body: Body) -> Outcome:
         upload, created = await self._for_store(cmd, caller)

@@ -210,6 +210,12 @@ async def test_the_list_is_filtered_and_paged(driver: Driver) -> None:
     assert await names("?state=done") == ["d"]
     assert await names("?state=cancelled") == ["f0"]
     assert await names("?state=expired") == []
+    rows = (await driver.send("GET", "/uploads?state=cancelled,done")).json()["uploads"]
+    assert {row["name"]: row["reason"] for row in rows} == {"d": None, "f0": "cancelled"}
+    assert {row["name"]: row["urls"]["content"] for row in rows} == {
+        "d": f"http://up.test/files/{done}/content",
+        "f0": None,
+    }
     assert await names("?state=done,cancelled&state=failed") == ["d", "f0"]
     seen: list[str] = []
     after: str | None = ""

@@ -136,6 +136,16 @@ async def test_owners_see_their_own(driver: Driver) -> None:
     assert (await driver.send("GET", f"/api/own/{mine.json()['id']}")).body == b"4"
 
 
+async def test_there_is_no_engine_before_the_application_starts_nor_after_it(app: Litestar) -> None:
+    engine = app.dependencies["uploads"].dependency  # type: ignore[union-attr]  # our plugin provides it
+    with pytest.raises(RuntimeError, match="lifespan"):
+        engine()
+    async with running(app):
+        assert isinstance(engine(), Engine)
+    with pytest.raises(RuntimeError, match="lifespan"):
+        engine()
+
+
 async def test_the_application_keeps_its_limit_its_errors_and_its_headers(driver: Driver) -> None:
     assert (await driver.send("POST", "/api/own", b"x" * 10_000_001)).status == 413
     fault = await driver.send("GET", "/api/own", headers={"Origin": "https://a.example"})

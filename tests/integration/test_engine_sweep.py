@@ -84,6 +84,20 @@ async def test_a_byte_that_came_after_the_question_keeps_the_upload() -> None:
     assert (await room.status()).received_bytes == 8
 
 
+async def test_an_upload_that_was_completed_after_the_question_is_kept_whatever_the_clock_says() -> None:
+    room = Room(expire_after=100.0)
+    await room.chunk(1, b"aaaa")
+    room.now += 1000
+
+    async def complete(_: Sequence[UploadId]) -> None:
+        room.now -= 1000
+        await room.seal()
+
+    room.journal.on_due = complete
+    assert (await swept(room)).expired == 0
+    assert (await room.status()).state is State.SEALED
+
+
 async def test_an_upload_that_vanished_after_the_question_is_no_matter() -> None:
     room = Room(expire_after=100.0)
     id = (await room.chunk(1, b"aaaa")).upload.id

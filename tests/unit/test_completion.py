@@ -123,6 +123,7 @@ def test_chunk_digests_say_how_many_chunks_there_are() -> None:
     with pytest.raises(LengthConflict):
         seal(whole, complete(parts=3), LIMITS)
     assert seal(whole, complete(), LIMITS) == [Sealed(length=8, parts=2)]
+    assert seal(whole, complete(parts=2), LIMITS) == [Sealed(length=8, parts=2)]
 
 
 @pytest.mark.parametrize(

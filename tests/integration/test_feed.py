@@ -16,7 +16,7 @@ from onward.core.types import Phase, UploadId
 from onward.engine.engine import Engine
 from onward.ports import Caller, WorkDone
 from onward.web import feed as feed_module
-from onward.web.feed import Feed, Progress, Verifying
+from onward.web.feed import Feed, Progress, Verifying, progress_of
 from tests.integration.asgi_driver import Answer, Driver, memory_engine, running
 from tests.integration.sse_client import events_in
 
@@ -131,7 +131,12 @@ async def test_a_silent_stream_says_that_it_lives() -> None:
         await line.wait_for(b": alive\n\n: alive\n\n")
         id = await store(driver, "f")
         body = await line.wait_for(b"event: created")
-    assert events_in(body.replace(b": alive\n\n", b""))[-1].data["id"] == id
+        with anyio.fail_after(20):
+            while not line.answer.body.endswith(b": alive\n\n"):  # noqa: ASYNC110 - it is silent again
+                await anyio.sleep(0.005)
+    assert {event.data["id"] for event in events_in(body.replace(b": alive\n\n", b"")) if event.name == "created"} == {
+        id
+    }
 
 
 async def test_a_listener_that_does_not_read_is_ended_and_misses_nothing() -> None:
@@ -207,6 +212,15 @@ async def test_a_poll_that_fails_is_made_again(caplog: pytest.LogCaptureFixture)
             await store(driver, "f")
             await line.wait_for(b"event: created")
     assert "read again" in caplog.text
+
+
+async def test_only_what_is_being_received_grows(driver: Driver) -> None:
+    engine = engine_of(driver)
+    id = await store(driver, "f")
+    assert await progress_of(engine, id) == Progress(id, 1, None, 1)
+    await seal(driver, "f")
+    assert await progress_of(engine, id) is None
+    assert await progress_of(engine, UploadId("0" * 32)) is None
 
 
 @pytest.mark.parametrize(("headers", "word"), [({}, "assembling"), ({"Upload-Chunk-Size": "4"}, "verifying")])

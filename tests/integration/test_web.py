@@ -141,6 +141,22 @@ async def test_one_upload_is_shown_to_whoever_knows_its_id() -> None:
             assert (answer.status, answer.code) == (404, "not-found")
 
 
+async def test_what_is_no_id_never_reaches_the_journal(driver: Driver) -> None:
+    asked: list[UploadId] = []
+    journal = engine_of(driver).journal
+    read = journal.read
+
+    async def noted(id: UploadId, *given: Any, **named: Any) -> Any:
+        asked.append(id)
+        return await read(id, *given, **named)
+
+    journal.read = noted  # type: ignore[method-assign]  # notes, and asks the real one
+    for text in ("short", "..%2Fonward", "A" * 32, "%ff", "0" * 32):
+        for path in (f"/uploads/{text}", f"/uploads/{text}/events", f"/files/{text}/content"):
+            assert (await driver.send("GET", path)).status == 404
+    assert set(asked) == {"0" * 32}
+
+
 # -- methods and other origins ------------------------------------------------------------------------
 
 

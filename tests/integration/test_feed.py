@@ -214,6 +214,41 @@ async def test_a_poll_that_fails_is_made_again(caplog: pytest.LogCaptureFixture)
     assert "read again" in caplog.text
 
 
+async def test_a_feed_without_listeners_sleeps() -> None:
+    feed = Feed(every=0.005)
+    async with running(create_app(Settings(), engine=partial(memory_engine, Settings()), feed=feed)) as driver:
+        async with driver.watching("GET", "/events") as line:
+            await line.wait_for(b"event: state")
+            assert feed._wanted.is_set()
+        with anyio.fail_after(20):
+            while feed._wanted.is_set():  # noqa: ASYNC110 - it offers no event
+                await anyio.sleep(0.005)
+        async with driver.watching("GET", "/events") as line:
+            await line.wait_for(b"event: state")
+            await store(driver, "f")
+            await line.wait_for(b"event: created")
+
+
+async def test_who_joins_after_the_end_is_ended(driver: Driver) -> None:
+    feed = Feed()
+    feed.end()
+    listener = feed.listener(everyone=True)
+    await feed.join(engine_of(driver), listener)
+    assert listener.ended
+
+
+async def test_when_uploads_were_told_is_forgotten_in_time(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed_module, "BATCH", 3)
+    engine, clock = engine_of(driver), Clock()
+    feed = Feed(clock=clock)
+    await feed.join(engine, feed.listener(everyone=True))
+    for number in range(20):
+        await store(driver, f"f{number}")
+        await feed.poll(engine)
+        clock.now += 1
+    assert len(feed._told) <= 4
+
+
 async def test_only_what_is_being_received_grows(driver: Driver) -> None:
     engine = engine_of(driver)
     id = await store(driver, "f")

@@ -475,6 +475,25 @@ async def test_a_file_that_cannot_be_read_is_refused_in_words(driver: Driver) ->
     assert published is not None
     await engine_of(driver).storage.remove(published.ref, id)
     assert (await driver.send("GET", f"/files/{id}/content")).code == "not-found"
+    assert (await driver.send("HEAD", f"/files/{id}/content")).status == 404
+
+
+async def test_an_empty_file_that_is_gone_is_not_taken_for_an_empty_one(driver: Driver) -> None:
+    id = await publish(driver, data=b"")
+    published = (await engine_of(driver).view(id, Caller(operator=True))).published
+    assert published is not None
+    await engine_of(driver).storage.remove(published.ref, id)
+    assert (await driver.send("GET", f"/files/{id}/content")).code == "not-found"
+
+
+async def test_there_is_no_content_of_an_upload_that_failed(driver: Driver) -> None:
+    body = msgspec.json.encode({"name": "f", "size": 4, "sha256": "0" * 64})
+    assert (await driver.send("POST", "/upload", body, {"Content-Type": "application/json"})).status == 201
+    id = await store(driver)
+    await seal(driver)
+    await engine_of(driver).finish(id)
+    answer = await driver.send("GET", f"/files/{id}/content")
+    assert (answer.status, answer.code, answer.json()["reason"]) == (409, "upload-failed", "digest-mismatch")
 
 
 async def test_a_client_that_leaves_a_download_closes_the_file(driver: Driver) -> None:

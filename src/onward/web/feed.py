@@ -183,8 +183,7 @@ class Feed:
                 except Exception:
                     log.warning("the events could not be read; they are read again", exc_info=True)
                 await anyio.sleep(self._every)
-            if not self._listeners:
-                self._wanted = anyio.Event()
+            self._wanted = anyio.Event()
 
     def end(self) -> None:
         """End all streams, now and from now on."""

@@ -361,6 +361,7 @@ class Tidied(SimFs):
             self.unlink(f"trash/{name}")
 
 
+@pytest.mark.anyio
 async def test_a_probe_that_another_process_tidies_away_is_no_fault() -> None:
     storage = LocalStorage(Tidied(), threads=Inline())
     await storage.check()

@@ -143,7 +143,8 @@ class _Sender:
             headers["Upload-Chunk-Size"] = str(order.chunk_size)
         began = time.perf_counter()
         line.send("POST", f"/upload/{order.name}-{number}", headers, more=True)
-        line.send_file(self._file, start, size)
+        with contextlib.suppress(BrokenPipeError):  # refused: the answer says why
+            line.send_file(self._file, start, size)
         status, body = line.answer()
         self._latencies.append(time.perf_counter() - began)
         if status != 201:

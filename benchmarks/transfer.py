@@ -55,7 +55,7 @@ def transfer(source: Source, folder: Path, layout: str) -> Iterator[Figure]:
 
 def _measured(source: Source, served: Served, layout: str) -> Iterator[Figure]:
     with contextlib.closing(Line(served.port)) as line:
-        _warm_up(line)
+        warm_up(line)
         _expect(line.ask("POST", "/upload", json.dumps({"name": _NAME, "size": source.size}).encode()), 201)
         cpu = served.server.cpu
         with probing(served.port, f"/upload/{_NAME}") as asked:
@@ -108,7 +108,7 @@ def _intake(source: Source, layout: str, sent: load.Sent, cpu: float) -> Iterato
     )
 
 
-def _warm_up(line: Line) -> None:
+def warm_up(line: Line) -> None:
     """Have a small file published: then the worker is there, and both have loaded what they need."""
     _expect(line.ask("POST", "/upload/small.bin-1", b"small", "application/octet-stream"), 201)
     _complete(line, "small.bin", {"total_chunks": 1})

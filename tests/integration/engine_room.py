@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import anyio
@@ -20,6 +21,8 @@ from onward.core.types import (
     Limits,
     Number,
     Offset,
+    Phase,
+    Plan,
     Seal,
     Spec,
     State,
@@ -31,12 +34,12 @@ from onward.core.types import (
 from onward.core.upload import Upload
 from onward.engine.engine import Engine
 from onward.engine.rules import Rules
-from onward.errors import OnwardError
+from onward.errors import OnwardError, StorageFault
 from onward.hooks.none import NoHooks
 from onward.journal.memory import MemoryJournal
 from onward.locks.memory import MemoryLocks
-from onward.ports import Caller, FeedItem, Written
-from onward.storage.memory import MemoryStorage
+from onward.ports import Caller, FeedItem, Progress, WorkDone, Written
+from onward.storage.memory import MemoryAssembly, MemoryStorage
 
 ME: Final = Caller()
 NAME: Final = ClientName(None, "f.bin")
@@ -104,12 +107,24 @@ class NotedJournal(MemoryJournal):
     def __init__(self, log: list[tuple[str, Any]]) -> None:
         super().__init__()
         self.log = log
+        self.lose: type | None = None
+        """Events of this kind cannot be appended."""
+        self.reported: list[tuple[Phase, int, int]] = []
+        self.on_report: Callable[[Phase], Awaitable[None]] | None = None
+
+    async def report(self, id: UploadId, work: WorkDone) -> None:
+        self.reported.append((work.phase, work.done, work.total))
+        await super().report(id, work)
+        if self.on_report is not None:
+            await self.on_report(work.phase)
 
     async def create(self, id: UploadId, events: Sequence[AnyEvent], *, sync: bool, **rest: Any) -> UploadId:
         self.log.append(("created", sync))
         return await super().create(id, events, sync=sync, **rest)
 
     async def append(self, id: UploadId, events: Sequence[AnyEvent], *, version: int, at: float, sync: bool) -> None:
+        if self.lose is not None and any(isinstance(event, self.lose) for event in events):
+            raise StorageFault
         self.log.append((" ".join(type(event).__name__.lower() for event in events), sync))
         await super().append(id, events, version=version, at=at, sync=sync)
 
@@ -121,6 +136,22 @@ class NotedStorage(MemoryStorage):
         super().__init__()
         self.log = log
         self.room: int | None = None
+        self.chatty = 0
+        """How many times more than needed it tells its progress."""
+
+    @asynccontextmanager
+    async def assembling(self, id: UploadId, plan: Plan, progress: Progress) -> AsyncIterator[MemoryAssembly]:
+        async def tell(phase: Phase, done: int, total: int) -> None:
+            for n in range(self.chatty):
+                await progress(phase, min(done + n // 100, max(0, total - 1)), total)
+            await progress(phase, done, total)
+
+        async with super().assembling(id, plan, tell) as assembly:
+            yield assembly
+
+    def take(self, ref: str, data: bytes) -> None:
+        """Somebody else has this name."""
+        self._blobs[ref] = (UploadId("f" * 32), data)
 
     async def write(
         self,

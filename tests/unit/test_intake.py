@@ -18,6 +18,11 @@ LONG = 30.0
 Script = bytes | OnwardError | anyio.Event
 
 
+def ended(intake: Intake) -> bool:
+    """Asked anew each time, also in the eyes of a type checker."""
+    return intake.ended
+
+
 class Scripted:
     """A body that gives these pieces in turn, raises what is an error, and waits for what is an event."""
 
@@ -53,11 +58,11 @@ def reading(*script: Script, ends: bool = True, idle: float = LONG, tap: Hasher 
 async def test_what_is_read_beyond_a_run_is_handed_out_next() -> None:
     intake = reading(b"abcdef", b"", b"gh")
     assert await gather(intake.run(4)) == [b"abcd"]
-    assert not intake.ended
+    assert not ended(intake)
     assert await gather(intake.run(3)) == [b"ef", b"g"]
     assert not await intake.at_end()
     assert await gather(intake.run(100)) == [b"h"]
-    assert intake.ended
+    assert ended(intake)
     assert intake.taken == 8
     assert await gather(intake.run(100)) == []
 
@@ -71,9 +76,9 @@ async def test_a_run_of_nothing_reads_nothing() -> None:
 async def test_whether_a_body_ends_is_known_only_after_looking() -> None:
     intake = reading(b"abc")
     assert await gather(intake.run(3)) == [b"abc"]
-    assert not intake.ended
+    assert not ended(intake)
     assert await intake.at_end()
-    assert intake.ended
+    assert ended(intake)
     assert await intake.at_end()
 
 
@@ -81,7 +86,7 @@ async def test_looking_for_the_end_loses_no_byte() -> None:
     intake = reading(b"abc")
     assert not await intake.at_end()
     assert not await intake.at_end()
-    assert not intake.ended
+    assert not ended(intake)
     assert await gather(intake.run(9)) == [b"abc"]
 
 
@@ -124,7 +129,7 @@ async def test_a_segment_ends_at_its_size() -> None:
     assert await gather(intake.segment(4, age=LONG, silence=LONG)) == [b"abcd"]
     assert await gather(intake.segment(4, age=LONG, silence=LONG)) == [b"ef"]
     assert intake.fault is None
-    assert intake.ended
+    assert ended(intake)
 
 
 async def test_a_segment_ends_at_its_age_and_the_next_goes_on() -> None:
@@ -143,7 +148,7 @@ async def test_a_segment_ends_when_the_line_is_quiet_and_the_body_goes_on() -> N
     intake = reading(b"ab", more, b"cd")
     assert await gather(intake.segment(9, age=LONG, silence=0.02)) == [b"ab"]
     assert intake.fault is None
-    assert not intake.ended
+    assert not ended(intake)
     more.set()
     assert await gather(intake.segment(9, age=LONG, silence=LONG)) == [b"cd"]
 

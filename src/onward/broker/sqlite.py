@@ -9,7 +9,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from taskiq.abc.broker import AsyncBroker
 from taskiq.serializers import JSONSerializer
 
 from onward.broker.delivery import Admitted, Held, Outage, Outcome, admit, failure, interrupted, retry_delay
-from onward.broker.wake import Bell, ring
+from onward.broker.wake import Bell, died, ring
 
 log = logging.getLogger("onward.queue")
 
@@ -70,6 +70,9 @@ RETURNING id, key, payload, tries, kicks
 _EXTEND: Final = """
 UPDATE jobs SET lease_until = ? WHERE owner = ? AND id IN (SELECT value FROM json_each(?))
 """
+_INHERIT: Final = """
+UPDATE jobs SET owner = '', lease_until = 0 WHERE owner IN (SELECT value FROM json_each(?))
+"""
 _FREE: Final = """
 UPDATE jobs SET owner = '', lease_until = 0, tries = tries - 1
 WHERE owner = ? AND id NOT IN (SELECT value FROM json_each(?))
@@ -87,10 +90,11 @@ class _Job(NamedTuple):
 class SqliteBroker(AsyncBroker):
     """A Taskiq broker that needs no server: every message is delivered until one execution succeeds.
 
-    A message is leased to one worker, which extends the lease while it executes; when a worker
-    dies its messages go to another after ``lease`` seconds, also when nothing else happens. The
-    Taskiq id is the key: kicked again while it waits, a message is still executed once; kicked
-    again while it is executed, once more afterwards. A failed execution is repeated after
+    A message is leased to one worker, which extends the lease while it executes. When a worker
+    dies its messages go to another at that one's next look, or after ``lease`` seconds where the
+    death left no trace; also when nothing else happens. The Taskiq id is the key: kicked again
+    while it waits, a message is still executed once; kicked again while it is executed, once more
+    afterwards. A failed execution is repeated after
     ``retry_first`` seconds, doubling up to ``retry_most``; what cannot be decoded or has been
     tried more than ``max_tries`` times is parked. A kick survives a crash of the process, not
     always a power cut.
@@ -271,16 +275,22 @@ class SqliteBroker(AsyncBroker):
             " ON CONFLICT (key) DO UPDATE SET kicks = kicks + 1",
             (message.task_id, message.task_name, message.message, now, now),
         )
-        ring(self._bells)
+        self._inherit(ring(self._bells))
 
     def _take(self) -> _Job | None:
         now = self._clock()
         times = {"now": now, "far": now + self._far}
         db = self._db()
+        self._inherit(died(self._bells))
         if db.execute(_ANY, times).fetchone() is None:  # a reader never waits; only a find needs the write lock
             return None
         taken = db.execute(_TAKE, {**times, "until": now + self._lease, "owner": self._owner}).fetchall()
         return _Job(*taken[0]) if taken else None
+
+    def _inherit(self, dead: Sequence[str]) -> None:
+        """What these workers were at is due now; their tries count, for the message may be what ended them."""
+        if dead:
+            self._db().execute(_INHERIT, (json.dumps(dead),))
 
     def _extend(self, ids: tuple[int, ...]) -> None:
         self._db().execute(_EXTEND, (self._clock() + self._lease, self._owner, json.dumps(ids)))

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -46,9 +47,10 @@ class Bell:
     def close(self) -> None:
         """Remove the socket. Missing is not an error."""
         if self._socket is not None:
+            # The name goes first: a bell that refuses is taken for that of a dead worker.
+            (self._folder / self._name).unlink(missing_ok=True)
             self._socket.close()
             self._socket = None
-            (self._folder / self._name).unlink(missing_ok=True)
 
     def attach(self) -> None:
         """Begin to listen, on the running event loop; without a socket there is nothing to hear."""
@@ -78,31 +80,45 @@ class Bell:
                     pass
 
 
-def ring(folder: Path) -> None:
-    """Wake whoever has a bell in ``folder``; bells of dead workers are removed. Never waits."""
+def ring(folder: Path) -> list[str]:
+    """Wake whoever has a bell in ``folder``; the names of workers that died, whose bells are removed. Never waits."""
+    return _visit(folder, _send)
+
+
+def died(folder: Path) -> list[str]:
+    """The names of workers that died, whose bells are removed; nobody is woken."""
+    return _visit(folder, socket.socket.connect)
+
+
+def _visit(folder: Path, touch: Callable[[socket.socket, str], object]) -> list[str]:
     try:
         here = _open_folder(folder)
     except FileNotFoundError:
-        return
+        return []
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            sender.setblocking(False)
-            for name in os.listdir(here):
-                if name.endswith(_SUFFIX) and not name.startswith("."):
-                    _ring_one(sender, here, name)
+        bells = [name for name in os.listdir(here) if name.endswith(_SUFFIX) and not name.startswith(".")]
+        return [name.removesuffix(_SUFFIX) for name in bells if _is_dead(here, name, touch)]
     finally:
         os.close(here)
 
 
-def _ring_one(sender: socket.socket, here: int, name: str) -> None:
-    try:
-        sender.sendto(b"!", _reachable(here, name))
-    except ConnectionRefusedError:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=here)
-    except OSError:
-        # Full: it is awake already. Anything else: polling finds the work.
-        return
+def _is_dead(here: int, name: str, touch: Callable[[socket.socket, str], object]) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as visitor:
+        visitor.setblocking(False)
+        try:
+            touch(visitor, _reachable(here, name))
+        except ConnectionRefusedError:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=here)
+            return True
+        except OSError:
+            # Full: it is awake already. Anything else: polling finds the work.
+            return False
+    return False
+
+
+def _send(visitor: socket.socket, address: str) -> None:
+    visitor.sendto(b"!", address)
 
 
 def _open_folder(folder: Path) -> int:

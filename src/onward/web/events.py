@@ -33,9 +33,6 @@ from onward.web.streaming import StreamingResponse
 from onward.wire.message import Hrefs, Reply
 from onward.wire.views import manifest
 
-HEARTBEAT: Final = 15.0
-"""Seconds after which a silent stream says that it lives."""
-
 RETRY: Final = 2000
 """Milliseconds that a browser waits before it comes back."""
 
@@ -67,14 +64,14 @@ async def _of_one(exchange: Exchange) -> Response[bytes]:
 async def _of_all(exchange: Exchange) -> Response[bytes]:
     caller = await exchange.caller()
     need_view_of_many(caller)
-    listener = Listener(owner=caller.owner, everyone=caller.operator)
+    listener = exchange.site.feed.listener(owner=caller.owner, everyone=caller.operator)
     return _streaming(stream_all(exchange, listener, _last_id(exchange)))
 
 
 async def stream_one(exchange: Exchange, id: UploadId, after: int | None) -> AsyncGenerator[Buffer, None]:
     """The events of one upload, up to the one that ends it."""
     engine, feed = exchange.engine, exchange.site.feed
-    listener = Listener(id=id)
+    listener = feed.listener(id=id)
     with feed.listening(listener):
         start = await feed.join(engine, listener)
         yield _retry()
@@ -91,7 +88,7 @@ async def stream_one(exchange: Exchange, id: UploadId, after: int | None) -> Asy
             progress = await progress_of(engine, id)
             if progress is not None:
                 yield _progress(progress, start)
-        async for block in live(listener, start):
+        async for block in live(listener, start, feed.heartbeat):
             yield block
 
 
@@ -108,19 +105,19 @@ async def stream_all(exchange: Exchange, listener: Listener, after: int | None) 
                 if listener.wants(item.id, item.owner):
                     yield _news(item)
             yield text("caught-up", {}, start)
-        async for block in live(listener, start):
+        async for block in live(listener, start, feed.heartbeat):
             yield block
 
 
-async def live(listener: Listener, start: int) -> AsyncIterator[Buffer]:
-    """What the mailbox brings, and a comment when it brings nothing for long.
+async def live(listener: Listener, start: int, heartbeat: float) -> AsyncIterator[Buffer]:
+    """What the mailbox brings, and a comment when it brings nothing for ``heartbeat`` seconds.
 
     An event about progress has the id up to which all others have been sent, so that a client
     that comes back with it has missed none of them.
     """
     sent = start
     while True:
-        if not await listener.wait(HEARTBEAT):
+        if not await listener.wait(heartbeat):
             yield b": alive\n\n"
             continue
         upto, ended = listener.seen, listener.ended
@@ -129,7 +126,7 @@ async def live(listener: Listener, start: int) -> AsyncIterator[Buffer]:
         for item in news:
             sent = item.seq
             yield _news(item)
-            if listener.single and _ends(item):
+            if listener.id is not None and _ends(item):
                 return
         if ended:
             return

@@ -31,12 +31,6 @@ from onward.ports import FeedItem, WorkDone
 log = logging.getLogger("onward.web")
 
 BATCH: Final = 500
-MOST_NEWS: Final = 1000
-"""Events that wait for a slow listener before its stream is ended."""
-
-MOST_PROGRESS: Final = 256
-"""Uploads whose progress waits for a slow listener; the oldest is dropped first."""
-
 MOST_SEALED: Final = 64
 """Sealed uploads whose worker is followed at a time."""
 
@@ -58,13 +52,29 @@ class Verifying(NamedTuple):
 
 
 class Listener:
-    """One stream's mailbox: of one upload, of one owner's, or of all."""
+    """One stream's mailbox: of one upload, of one owner's, or of all.
 
-    __slots__ = ("_id", "_owner", "_wake", "ended", "everyone", "news", "progress", "seen")
+    At most ``most_news`` events wait in it, and the progress of ``most_progress`` uploads.
+    """
 
-    def __init__(self, *, id: UploadId | None = None, owner: str | None = None, everyone: bool = False) -> None:
+    __slots__ = (
+        *("_id", "_most_news", "_most_progress", "_owner", "_wake"),
+        *("ended", "everyone", "news", "progress", "seen"),
+    )
+
+    def __init__(
+        self,
+        *,
+        id: UploadId | None = None,
+        owner: str | None = None,
+        everyone: bool = False,
+        most_news: int = 1000,
+        most_progress: int = 256,
+    ) -> None:
         self._id = id
         self._owner = owner
+        self._most_news = most_news
+        self._most_progress = most_progress
         self.everyone = everyone
         self.news: deque[FeedItem] = deque()
         self.progress: dict[UploadId, Progress | Verifying] = {}
@@ -74,9 +84,9 @@ class Listener:
         self._wake = anyio.Event()
 
     @property
-    def single(self) -> bool:
-        """True if it listens to one upload only."""
-        return self._id is not None
+    def id(self) -> UploadId | None:
+        """The one upload that concerns it, if it is one."""
+        return self._id
 
     @property
     def owner(self) -> str | None:
@@ -93,7 +103,7 @@ class Listener:
         """Put an event in; a mailbox that is full ends, for the client to come back to where it was."""
         if self.ended:
             return
-        if len(self.news) >= MOST_NEWS:
+        if len(self.news) >= self._most_news:
             self.end()
             return
         self.news.append(item)
@@ -104,7 +114,7 @@ class Listener:
         """Note how far an upload is; only the last word is kept."""
         self.progress.pop(progress.id, None)
         self.progress[progress.id] = progress
-        if len(self.progress) > MOST_PROGRESS:
+        if len(self.progress) > self._most_progress:
             del self.progress[next(iter(self.progress))]
         self._wake.set()
 
@@ -132,12 +142,25 @@ class Listener:
 class Feed:
     """Polls the catalog every ``every`` seconds while somebody listens, and never otherwise.
 
-    How far an upload is, is told at most every ``pace`` seconds.
+    How far an upload is, is told at most every ``pace`` seconds. A stream that has had nothing
+    to say for ``heartbeat`` seconds says that it lives. For a slow listener ``most_news`` events
+    wait before its stream is ended, and the progress of ``most_progress`` uploads, the oldest of
+    which is dropped first.
     """
 
     def __init__(
-        self, *, every: float = 0.25, pace: float = 0.5, clock: Callable[[], float] = anyio.current_time
+        self,
+        *,
+        every: float = 0.25,
+        pace: float = 0.5,
+        heartbeat: float = 15.0,
+        most_news: int = 1000,
+        most_progress: int = 256,
+        clock: Callable[[], float] = anyio.current_time,
     ) -> None:
+        self.heartbeat = heartbeat
+        self._most_news = most_news
+        self._most_progress = most_progress
         self._every = every
         self._pace = pace
         self._clock = clock
@@ -173,6 +196,12 @@ class Feed:
         for listener in self._listeners:
             listener.end()
 
+    def listener(self, *, id: UploadId | None = None, owner: str | None = None, everyone: bool = False) -> Listener:
+        """A mailbox with the limits of this feed; nothing comes into it before ``join``."""
+        return Listener(
+            id=id, owner=owner, everyone=everyone, most_news=self._most_news, most_progress=self._most_progress
+        )
+
     @contextmanager
     def listening(self, listener: Listener) -> Iterator[None]:
         """Whoever called ``join`` inside is told until the exit."""
@@ -187,6 +216,10 @@ class Feed:
             if not self._listeners:
                 self._clear(await engine.catalog.last_seq())
                 await self._look_for_sealed(engine)
+            else:
+                await self._catch_up(engine)  # or what the listener is about to see would be told as new
+            if listener.id is not None:
+                await self._look_at(engine, listener.id)
             listener.reached(self._seq)
             self._listeners.add(listener)
             self._wanted.set()
@@ -200,21 +233,29 @@ class Feed:
         )
         self._sealed = {row.id: (row.owner, None) for row in rows}
 
+    async def _look_at(self, engine: Engine, id: UploadId) -> None:
+        row = await engine.catalog.summary(id)
+        if row is not None and row.state is State.SEALED:
+            self._sealed.setdefault(id, (row.owner, None))
+
     async def poll(self, engine: Engine) -> None:
         """Look once, and tell everybody."""
         async with self._turn:
-            while True:
-                items = await engine.catalog.feed(after=self._seq, limit=BATCH)
-                for item in items:
-                    self._take(item)
-                    self._seq = item.seq
-                for listener in self._listeners:
-                    listener.reached(self._seq)
-                if len(items) < BATCH:
-                    break
+            await self._catch_up(engine)
             now = self._clock()
             await self._tell_progress(engine, now)
             await self._tell_work(engine, now)
+
+    async def _catch_up(self, engine: Engine) -> None:
+        while True:
+            items = await engine.catalog.feed(after=self._seq, limit=BATCH)
+            for item in items:
+                self._take(item)
+                self._seq = item.seq
+            for listener in self._listeners:
+                listener.reached(self._seq)
+            if len(items) < BATCH:
+                return
 
     def _take(self, item: FeedItem) -> None:
         match item.record.event:
@@ -248,10 +289,16 @@ class Feed:
                     listener.tell_progress(progress)
 
     async def _tell_work(self, engine: Engine, now: float) -> None:
-        for id, (owner, last) in list(self._sealed.items())[:MOST_SEALED]:
+        followed = 0
+        for id, (owner, last) in list(self._sealed.items()):
             listeners = [listener for listener in self._listeners if listener.wants(id, owner)]
-            if not listeners or not self._is_due(id, now):
+            if not listeners:
                 continue
+            if followed >= MOST_SEALED:
+                return  # the rest have their turn when these are not due
+            if not self._is_due(id, now):
+                continue
+            followed += 1
             work = await engine.catalog.work(id)
             if work is None or work == last:
                 continue

@@ -1,0 +1,101 @@
+"""SIGKILL to a server at random points of chunk, complete and merge: nothing acknowledged is lost."""
+
+from __future__ import annotations
+
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.real_server import RealServer, real_server
+from tests.process.client import Client, History, Source, await_moment, check, check_file
+from tests.process.processes import are_gone, children, kill, until, worker_of
+
+CLIENTS = 4
+CHUNK = 128 << 10
+MOMENTS = ("chunk", "complete", "merge")
+
+
+def _keep_sending(client: Client, number: int) -> None:
+    """File after file, flat and numbered in turn, until it is enough."""
+    turn = 0
+    while not client.enough.is_set():
+        client.deliver(_source(number, turn), wait=False)
+        turn += 1
+
+
+def _source(client: int, turn: int) -> Source:
+    return Source(f"file-{client}.{turn}.bin", 1_000_000 + 1000 * turn, chunk=CHUNK, flat=(client + turn) % 2 == 0)
+
+
+def _kill(server: RealServer, draw: random.Random) -> list[Any]:
+    """End the server in one of the ways there are; the processes that must be gone for it."""
+    family = children(server)
+    if draw.random() < 0.5:
+        kill(family)  # the worker dies in the same instant as the server, else by itself soon after
+    server.kill()
+    return family
+
+
+def _storm(tmp_path: Path, seed: int, kills: int) -> None:
+    draw = random.Random(seed)
+    history = History()
+    with real_server(tmp_path / "data", sweep_every=1) as server, ThreadPoolExecutor(CLIENTS) as pool:
+        client = Client(server.port, history)
+        sending = [pool.submit(_keep_sending, client, number) for number in range(CLIENTS)]
+        ended: list[Any] = []
+        try:
+            for turn in range(kills):
+                await_moment(history, MOMENTS[turn % len(MOMENTS)], sending)
+                time.sleep(draw.choice([0, 0.003, 0.03, 0.3]) * draw.random())
+                ended += _kill(server, draw)
+                server.start()
+                check(server, history, latest=4 * CLIENTS)
+        finally:
+            client.enough.set()
+        for sent in sending:
+            sent.result()
+        client.enough.clear()
+        for source in history.sources.values():
+            client.deliver(source)
+            check_file(server, source)
+        check(server, history)
+        print(f"{len(history.sources)} files, {history.unknown} requests without an answer, {kills} kills")
+        assert history.done == set(history.sources)
+        assert len(history.sources) >= CLIENTS
+        are_gone(ended)
+        ended = children(server)
+        assert server.stop() == 0
+        are_gone(ended)
+
+
+def test_ten_kills_lose_nothing(tmp_path: Path) -> None:
+    _storm(tmp_path, seed=1, kills=10)
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(2, 12))
+def test_a_storm_of_kills_loses_nothing(tmp_path: Path, seed: int) -> None:
+    print(f"seed {seed}")
+    _storm(tmp_path, seed=seed, kills=50)
+
+
+def test_a_worker_ends_with_its_server_and_comes_back_with_it(tmp_path: Path) -> None:
+    with real_server(tmp_path / "data", sweep_every=1) as server:
+        first = worker_of(server)
+        server.kill()
+        are_gone([first])
+        server.start()
+        second = worker_of(server)
+        kill([second])
+        are_gone([second])
+        third = until(lambda: [child for child in children(server) if child.pid != second.pid], "no worker comes back")
+        client, source = Client(server.port, History()), Source("after.bin", 100_000, chunk=CHUNK, flat=False)
+        client.deliver(source)
+        check_file(server, source)
+        assert server.stop() == 0
+        are_gone(third)

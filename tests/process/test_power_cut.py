@@ -1,0 +1,102 @@
+"""Real power cuts: the file system forgets all that was not synced. What was acknowledged is there."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]  # ships no types
+import pytest
+
+from tests.integration.real_server import real_server
+from tests.process.client import Client, History, Source, await_moment, check, check_file
+from tests.process.mounts import KINDS, PowerDisk, make_tool, power_disk, why_not
+from tests.process.processes import are_gone, children, freeze, kill
+
+CLIENTS = 3
+CHUNK = 64 << 10
+MOMENTS = ("chunk", "complete", "merge", "chunk")
+
+
+def _keep_sending(client: Client, number: int) -> None:
+    turn = 0
+    while not client.enough.is_set():
+        flat = (number + turn) % 2 == 0
+        client.deliver(Source(f"file-{number}.{turn}.bin", 500_000 + 1000 * turn, chunk=CHUNK, flat=flat), wait=False)
+        turn += 1
+
+
+def _blackouts(disk: PowerDisk, seed: int, cuts: int) -> None:
+    draw = random.Random(seed)
+    history = History()
+    with real_server(disk.where, sweep_every=1, min_free=0) as server, ThreadPoolExecutor(CLIENTS) as pool:
+        client = Client(server.port, history)
+        sending = [pool.submit(_keep_sending, client, number) for number in range(CLIENTS)]
+        try:
+            for turn in range(cuts):
+                await_moment(history, MOMENTS[turn % len(MOMENTS)], sending)
+                time.sleep(draw.choice([0, 0.003, 0.03, 0.3]) * draw.random())
+                family = children(server)
+                # Stopped first, so that no sync is under way: every answer that left is to be kept.
+                freeze([psutil.Process(server.process.pid), *family])
+                disk.cut()
+                kill(family)
+                server.kill()
+                are_gone(family)
+                disk.unmount()
+                disk.mount()
+                server.start()
+                check(server, history, latest=4 * CLIENTS)
+        finally:
+            client.enough.set()
+        for sent in sending:
+            sent.result()
+        client.enough.clear()
+        for source in history.sources.values():
+            client.deliver(source)
+            check_file(server, source)
+        check(server, history)
+        print(f"{len(history.sources)} files, {history.unknown} requests without an answer, {cuts} cuts")
+        assert history.done == set(history.sources)
+        assert server.stop() == 0
+
+
+@pytest.mark.parametrize(("kind", "cuts"), [("ext4", 12), ("xfs", 8)])
+def test_twenty_power_cuts_lose_nothing(tmp_path: Path, kind: str, cuts: int) -> None:
+    with power_disk(tmp_path / "data", kind) as disk:
+        _blackouts(disk, 1, cuts)
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(2, 5))
+def test_three_hundred_power_cuts_lose_nothing(tmp_path: Path, kind: str, seed: int) -> None:
+    print(f"seed {seed}")
+    with power_disk(tmp_path / "data", kind) as disk:
+        _blackouts(disk, seed, 50)
+
+
+def test_a_cut_takes_what_was_not_synced(tmp_path: Path) -> None:
+    with power_disk(tmp_path / "data", "ext4") as disk:
+        kept, lost = disk.where / "kept", disk.where / "lost"
+        kept.write_bytes(b"kept")
+        for path in (kept, disk.where):
+            descriptor = os.open(path, os.O_RDONLY)
+            os.fsync(descriptor)
+            os.close(descriptor)
+        lost.write_bytes(b"lost")
+        disk.cut()
+        disk.unmount()
+        disk.mount()
+        assert kept.read_bytes() == b"kept"
+        assert not lost.exists()
+
+
+def test_nothing_here_is_skipped_where_changes_are_judged() -> None:
+    reason = why_not(*map(make_tool, KINDS))
+    print(f"tests that mount: {reason or 'can run'}")
+    assert reason is None or os.environ.get("CI") != "true" or os.getuid() != 0

@@ -281,6 +281,12 @@ WHOLE: Final[Span] = (0, 2**62)
 FINISH: Final[Span] = (2**62, 2**62 + 1)
 """The right to assemble, verify and publish; nothing else takes it."""
 
+SEQUENCE: Final[Span] = (2**62 + 1, 2**62 + 2)
+"""The right to append: held by the one request that sends the upload's next byte."""
+
+LAST_KEY: Final = 2**62 + 2
+"""One beyond the greatest key of a span."""
+
 
 class Lease(Protocol):
     """A held lock that can be asked back."""

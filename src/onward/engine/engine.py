@@ -15,10 +15,13 @@ from onward.core.admission import admit, declare
 from onward.core.completion import remove, seal
 from onward.core.digest import sha256
 from onward.core.outcome import Outcome
+from onward.core.sequence import empty
 from onward.core.types import (
+    Append,
     Cancel,
     ClientName,
     Command,
+    Completes,
     Create,
     Created,
     Event,
@@ -40,7 +43,7 @@ from onward.engine.finish import Finishing
 from onward.engine.intake import Body, NoBody
 from onward.engine.ledger import Ledger
 from onward.engine.rules import Rules
-from onward.engine.store import Storing
+from onward.engine.store import Storing, Told
 from onward.errors import (
     KeyReused,
     Locked,
@@ -102,18 +105,22 @@ class Engine:
         )
         self._free: tuple[float, int | None] = (-FREE_FOR, None)
 
-    async def run(self, command: Command, caller: Caller, body: Body | None = None) -> Outcome:
+    async def run(
+        self, command: Command, caller: Caller, body: Body | None = None, told: Told | None = None
+    ) -> Outcome:
         """Carry out one command for ``caller``.
 
-        ``body`` is read only after the caller may, and only by ``Store``. Raises ``OnwardError``.
+        ``body`` is read only after the caller may, and only by ``Store`` and by a creation that
+        brings the first bytes. ``told`` hears of the upload while the body is still coming: when
+        it was created, and whenever more of it was recorded. Raises ``OnwardError``.
         """
         match command:
             case Store():
-                return await self._store(command, caller, body or NoBody())
+                return await self._store(command, caller, body or NoBody(), told)
             case Status():
                 return await self._status(command, caller)
             case Create():
-                return await self._create(command, caller)
+                return await self._create(command, caller, body or NoBody(), told)
             case Seal():
                 return await self._seal(command, caller)
             case Cancel():
@@ -142,11 +149,13 @@ class Engine:
     async def _status(self, cmd: Status, caller: Caller) -> Outcome:
         upload = await self._find(cmd.target, caller)
         await self.hooks.may(caller, cmd, upload)
+        if cmd.takes_over:
+            await self._storing.take_over(upload)
         has = None if cmd.number is None else upload.has_chunk(cmd.number)
         part = None if cmd.number is None else upload.chunk(cmd.number)
         return Outcome(upload=upload, has=has, part=part)
 
-    async def _create(self, cmd: Create, caller: Caller) -> Outcome:
+    async def _create(self, cmd: Create, caller: Caller, body: Body, told: Told | None) -> Outcome:
         await self.hooks.may(caller, cmd, None)
         repeated = await self._repeated(cmd)
         if repeated is not None:
@@ -163,21 +172,37 @@ class Engine:
         await self._need_space(spec.declared.length or 0)
         upload, created = await self._begin(spec, cmd.policy, held, cmd)
         if created:
-            return Outcome(upload=upload, created=True)
+            return await self._first_bytes(upload, cmd, body, told)
         repeated = await self._repeated(cmd)  # a rival with the same key was quicker
         return Outcome(upload=repeated) if repeated else await self._declare_more(upload, cmd)
 
-    async def _store(self, cmd: Store, caller: Caller, body: Body) -> Outcome:
+    async def _first_bytes(self, upload: Upload, cmd: Create, body: Body, told: Told | None) -> Outcome:
+        await self._queue_if_sealed(upload, fresh=True)
+        if cmd.first is None or upload.state is not State.OPEN:
+            return Outcome(upload=upload, created=True, fresh=upload.sealed is not None)
+        if told is not None:
+            await told(upload)
+        store = Store(
+            target=upload.id, at=Append(0), size=cmd.first.size, digests=cmd.first.digests, ends=cmd.first.ends
+        )
+        outcome = await self._stored(upload, store, body, told)
+        return Outcome(upload=upload, created=True, part=outcome.part, size=outcome.size, fresh=outcome.fresh)
+
+    async def _store(self, cmd: Store, caller: Caller, body: Body, told: Told | None) -> Outcome:
         upload, created = await self._for_store(cmd, caller)
         if upload.state is State.OPEN:
             await self._need_space_for(upload, cmd)
+        outcome = await self._stored(upload, cmd, body, told)
+        if created:
+            return Outcome(upload=upload, created=True, part=outcome.part, size=outcome.size, fresh=outcome.fresh)
+        return outcome
+
+    async def _stored(self, upload: Upload, cmd: Store, body: Body, told: Told | None) -> Outcome:
         try:
-            outcome = await self._storing.store(upload, cmd, body)
+            outcome = await self._storing.store(upload, cmd, body, told)
         except Revoked:
             raise Locked("a newer request took over this place", retry_after=1) from None
         await self._queue_if_sealed(upload, fresh=outcome.fresh)
-        if created:
-            return Outcome(upload=upload, created=True, part=outcome.part, size=outcome.size, fresh=outcome.fresh)
         return outcome
 
     async def _seal(self, cmd: Seal, caller: Caller) -> Outcome:
@@ -315,7 +340,7 @@ class Engine:
         )
         got = await self.journal.create(
             new,
-            [begun],
+            [begun, *(empty(spec.declared) if _is_full_at_once(spec, policy) else [])],
             at=self.clock(),
             name=spec.name,
             replaces=None if replaced is None else replaced.id,
@@ -358,6 +383,10 @@ class Engine:
             await self.jobs.finish_later(id)
         except Exception:
             log.warning("the queue cannot be reached; upload %s is queued again by the sweeper", id, exc_info=True)
+
+
+def _is_full_at_once(spec: Spec, policy: Policy) -> bool:
+    return policy.completes is Completes.WHEN_FULL and spec.declared.length == 0 and not spec.partial
 
 
 def _fingerprint(cmd: Create) -> str:

@@ -16,6 +16,7 @@ are the numbers and words a client needs in order to go on.
     |   +-- Unauthorized                401 unauthorized
     |   +-- Refused                     403 refused
     |   +-- NotFound                    404 not-found
+    |   +-- MethodNotAllowed            405 method-not-allowed
     |   +-- Stalled                     408 stalled
     |   +-- OffsetMismatch              409 offset-mismatch
     |   +-- PartConflict                409 part-conflict
@@ -31,6 +32,7 @@ are the numbers and words a client needs in order to go on.
     |   +-- UploadOver                  409 upload-over
     |   +-- WritersBusy                 409 writers-busy
     |   +-- NotReady                    409 not-ready
+    |   +-- VersionUnsupported          412 version-unsupported
     |   +-- UploadTooLarge              413 upload-too-large
     |   +-- ChunkTooLarge               413 chunk-too-large
     |   +-- TooManyChunks               413 too-many-chunks
@@ -161,6 +163,14 @@ class NotFound(ClientFault):
     title = "There is no such upload"
 
 
+class MethodNotAllowed(ClientFault):
+    """A method that has no meaning at this place. Fact: ``allowed``."""
+
+    code = "method-not-allowed"
+    status_hint = 405
+    title = "The method is not allowed here"
+
+
 class Stalled(ClientFault):
     """No byte of the body came for longer than the idle limit. Facts: ``seconds``, ``offset``."""
 
@@ -279,6 +289,14 @@ class NotReady(ClientFault):
     code = "not-ready"
     status_hint = 409
     title = "The file is not ready yet"
+
+
+class VersionUnsupported(ClientFault):
+    """A protocol version that is not spoken here, or none named where one must be. Facts: ``provided``, ``allowed``."""
+
+    code = "version-unsupported"
+    status_hint = 412
+    title = "The protocol version is not supported"
 
 
 class UploadTooLarge(ClientFault):

@@ -11,6 +11,7 @@ are the numbers and words a client needs in order to go on.
     |   +-- BadBody                     400 bad-body
     |   +-- BodyIncomplete              400 body-incomplete
     |   +-- EmptyChunk                  400 empty-chunk
+    |   +-- AppendTooSmall              400 append-too-small
     |   +-- DigestInvalid               400 digest-invalid
     |   +-- DigestUnsupported           400 digest-unsupported
     |   +-- Unauthorized                401 unauthorized
@@ -123,6 +124,13 @@ class EmptyChunk(ClientFault):
 
     code = "empty-chunk"
     title = "The chunk is empty"
+
+
+class AppendTooSmall(ClientFault):
+    """Fewer bytes than one append must have, unless it is the last. Facts: ``limit``, ``provided``."""
+
+    code = "append-too-small"
+    title = "The append is too small"
 
 
 class DigestInvalid(ClientFault):

@@ -24,6 +24,7 @@ from onward.web.downloads import download_routes
 from onward.web.events import event_routes
 from onward.web.faults import HANDLERS
 from onward.web.feed import Feed
+from onward.web.resources import resource_routes
 from onward.web.routes import chunk_routes
 from onward.web.settings import WebSettings
 from onward.web.site import Site
@@ -86,7 +87,13 @@ class OnwardPlugin(InitPlugin):
 
     def _router(self) -> Router:
         site = self.site
-        handlers = [*chunk_routes(site), *status_routes(site), *event_routes(site), *download_routes(site)]
+        handlers = [
+            *chunk_routes(site),
+            *resource_routes(site),
+            *status_routes(site),
+            *event_routes(site),
+            *download_routes(site),
+        ]
         return Router(
             "/",
             route_handlers=handlers,

@@ -254,7 +254,20 @@ NO_CREATION: Sequence[Refused] = [
         Refused(
             f"T-CONCAT-05 {text!r} is malformed", post(upload_length=None, upload_concat=text), errors.BadField, 400
         )
-        for text in ("", "final", "final;", "final;  ", "Partial", "partial;", f"final /files/{ID}", "final;/a\u00e4")
+        for text in (
+            "",
+            "final",
+            "Partial",
+            f"partial;/files/{ID}",
+            f"Final;/files/{ID}",
+            "partial;",
+            f"final /files/{ID}",
+            "final;/a\u00e4",
+        )
+    ),
+    *(
+        Refused(f"T-CONCAT-05 {text!r} lists nothing", post(upload_concat=text), errors.BadField, 400)
+        for text in ("final;", "final;  ")
     ),
     *(
         Refused(

@@ -37,6 +37,7 @@ from onward.errors import (
     LengthConflict,
     NumberedLayout,
     PartConflict,
+    Refused,
     TooManyChunks,
     Unreadable,
     UploadFailed,
@@ -76,6 +77,8 @@ def admit(upload: Upload, cmd: Store, limits: Limits) -> Admission:
     On a sealed or finished upload the only leave is to show again what is stored.
     """
     refuse_if_over(upload)
+    if upload.spec.sources:
+        raise Refused("this upload is made of others; no byte is sent to it")
     joined = join(upload.declared, cmd.declared, limits)
     if upload.state is State.OPEN:
         check_fit(upload, joined)

@@ -26,7 +26,7 @@ from onward.core.types import (
     Stored,
 )
 from onward.core.upload import Upload
-from onward.errors import AlreadyComplete, Incomplete, LengthConflict, NumberedLayout, OffsetMismatch, Refused
+from onward.errors import AlreadyComplete, Incomplete, LengthConflict, NumberedLayout, OffsetMismatch
 
 
 def admit_append(upload: Upload, cmd: Store, at: Append, joined: Declaration, limits: Limits) -> Admission:
@@ -34,8 +34,6 @@ def admit_append(upload: Upload, cmd: Store, at: Append, joined: Declaration, li
 
     A finished upload lets an empty body at its end pass: the answer to the last one may have been lost.
     """
-    if upload.spec.sources:
-        raise Refused("this upload is made of others; no byte is sent to it")
     if joined.layout is Layout.NUMBERED:
         raise NumberedLayout("the chunks of this upload came by number, so a byte offset has no place yet")
     if upload.state is not State.OPEN:

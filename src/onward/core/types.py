@@ -344,10 +344,14 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Copy(msgspec.Struct, frozen=True, kw_only=True):
-    """One piece of the whole: which part, where it begins in the whole, how long, with which digest."""
+    """One piece of the whole: where it lies, where it begins in the whole, how long, with which digest."""
 
     source: UploadId
+    """Whose part it is: of the upload itself, or of one that it is made of."""
+    layout: Layout
+    """That of the source."""
     key: int
+    """The part at its source: its first byte (flat) or its chunk number (numbered)."""
     start: int
     size: int
     digest: Digest
@@ -357,6 +361,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """How the whole is made of its parts, and what must be computed over it."""
 
     layout: Layout
+    """Flat: every byte lies at its place already. Numbered: the parts are copied into a file of their own."""
     size: int
     algorithms: tuple[str, ...]
     copies: tuple[Copy, ...]

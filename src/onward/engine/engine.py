@@ -14,6 +14,7 @@ from onward.core import names
 from onward.core.admission import admit, declare
 from onward.core.completion import remove, seal
 from onward.core.digest import sha256
+from onward.core.joining import check_spec
 from onward.core.outcome import Outcome
 from onward.core.sequence import empty
 from onward.core.types import (
@@ -41,6 +42,7 @@ from onward.core.types import (
 from onward.core.upload import Upload
 from onward.engine.finish import Finishing
 from onward.engine.intake import Body, NoBody
+from onward.engine.joining import Joining
 from onward.engine.ledger import Ledger
 from onward.engine.rules import Rules
 from onward.engine.store import Storing, Told
@@ -94,6 +96,9 @@ class Engine:
         self._randomness = randomness
         self.ledger = Ledger(journal, clock=clock, sync_parts=rules.durable_parts, sync_seal=rules.durable_seal)
         self._storing = Storing(storage=storage, ledger=self.ledger, locks=locks, limits=limits, rules=rules)
+        self.joining = Joining(
+            storage=storage, ledger=self.ledger, catalog=catalog, limits=limits, rules=rules, queue=self.queue
+        )
         self._finishing = Finishing(
             storage=storage,
             ledger=self.ledger,
@@ -151,6 +156,7 @@ class Engine:
         await self.hooks.may(caller, cmd, upload)
         if cmd.takes_over:
             await self._storing.take_over(upload)
+        await self.joining.advance(upload)
         has = None if cmd.number is None else upload.has_chunk(cmd.number)
         part = None if cmd.number is None else upload.chunk(cmd.number)
         return Outcome(upload=upload, has=has, part=part)
@@ -169,7 +175,9 @@ class Engine:
         spec = await self.hooks.before_create(caller, cmd.spec)
         probe = Upload(UploadId(""))
         declare(probe, spec.declared, self.limits)  # the limits hold for the first word, too
-        await self._need_space(spec.declared.length or 0)
+        check_spec(spec, has_body=cmd.first is not None)
+        size = await self.joining.check(spec, lambda one: self._usable(one, caller)) if spec.sources else 0
+        await self._need_space(spec.declared.length or size)
         upload, created = await self._begin(spec, cmd.policy, held, cmd)
         if created:
             return await self._first_bytes(upload, cmd, body, told)
@@ -178,6 +186,8 @@ class Engine:
 
     async def _first_bytes(self, upload: Upload, cmd: Create, body: Body, told: Told | None) -> Outcome:
         await self._queue_if_sealed(upload, fresh=True)
+        if upload.spec.sources:
+            return Outcome(upload=upload, created=True, fresh=await self.joining.advance(upload))
         if cmd.first is None or upload.state is not State.OPEN:
             return Outcome(upload=upload, created=True, fresh=upload.sealed is not None)
         if told is not None:
@@ -202,6 +212,8 @@ class Engine:
             outcome = await self._storing.store(upload, cmd, body, told)
         except Revoked:
             raise Locked("a newer request took over this place", retry_after=1) from None
+        finally:
+            await self.joining.changed(upload)  # also by a body that was cut after its last byte
         await self._queue_if_sealed(upload, fresh=outcome.fresh)
         return outcome
 
@@ -241,6 +253,7 @@ class Engine:
             await self.storage.remove(published.ref, upload.id)
         await self.storage.discard(upload.id)
         await self.locks.forget(upload.id)
+        await self.joining.changed(upload)
         return Outcome(upload=upload, fresh=True)
 
     def _end(self, upload: Upload) -> Sequence[Event]:
@@ -270,6 +283,12 @@ class Engine:
         if upload.spec.owner != caller.owner and not caller.operator:
             raise NotFound
         return upload
+
+    async def _usable(self, id: UploadId, caller: Caller) -> Upload:
+        """A source that this caller may make something of."""
+        source = await self._find(id, caller)
+        await self.hooks.may(caller, Status(target=id), source)
+        return source
 
     async def _unknown(self, name: ClientName) -> NotFound:
         if names.looks_like_chunk(name.name):
@@ -307,6 +326,8 @@ class Engine:
         return True
 
     async def _declare_more(self, upload: Upload, cmd: Create) -> Outcome:
+        if (cmd.spec.partial, cmd.spec.sources) != (upload.spec.partial, upload.spec.sources):
+            raise NameTaken("another upload has this name", name=upload.spec.name.name if upload.spec.name else "")
         length = cmd.spec.declared.length
         if declare(upload, cmd.spec.declared, self.limits) and upload.length is None and length is not None:
             await self._need_space(length - upload.received_bytes)

@@ -65,7 +65,7 @@ def make_plan(
     at = 0
     for number, piece in enumerate(pieces, 1):
         key = at if layout is Layout.FLAT else number
-        copies.append(Copy(source=id, key=key, start=at, size=len(piece), digest=sha256(piece)))
+        copies.append(Copy(source=id, layout=layout, key=key, start=at, size=len(piece), digest=sha256(piece)))
         at += len(piece)
     return Plan(layout=layout, size=at, algorithms=algorithms, copies=tuple(copies))
 
@@ -80,7 +80,7 @@ async def put_all(storage: Storage, plan: Plan, pieces: Sequence[bytes], id: Upl
 async def bad_keys(storage: Storage, plan: Plan, id: UploadId = ID) -> list[int]:
     """Which parts reading back finds damaged."""
     async with storage.assembling(id, plan, no_progress) as assembly:
-        return sorted(assembly.bad)
+        return sorted(copy.key for copy in assembly.bad)
 
 
 async def publish(

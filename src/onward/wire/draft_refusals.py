@@ -20,7 +20,6 @@ from onward.errors import (
     OffsetMismatch,
     OnwardError,
     Refused,
-    Signal,
     Unauthorized,
     UnsupportedEncoding,
     UnsupportedMedia,
@@ -101,8 +100,6 @@ def _complete(error: OnwardError, head: Head | None) -> bool | None:
     """What the refusal says of completeness: true where resuming cannot help; ``None``: nothing is said."""
     if isinstance(error, UploadFailed) or is_of_the_whole(error):
         return True
-    if isinstance(error, Signal):
-        return False
     if head is None or head.method not in _CARRYING:
         return None
     return not head.segment and isinstance(error, _FINAL)

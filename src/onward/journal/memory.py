@@ -37,6 +37,7 @@ class MemoryJournal:
         self._names: dict[ClientName, UploadId] = {}
         self._keys: dict[tuple[str | None, str], UploadId] = {}
         self._sources: dict[UploadId, frozenset[UploadId]] = {}
+        """What an upload is made of, as long as it needs that."""
         self._work: dict[UploadId, WorkDone] = {}
         self._cursors: dict[str, int] = {}
         self._seq = 0
@@ -145,11 +146,7 @@ class MemoryJournal:
     async def waiting(self, source: UploadId, *, limit: int) -> Sequence[UploadId]:
         """See ``Catalog.waiting``."""
         self._check_open()
-        return sorted(
-            id
-            for id, sources in self._sources.items()
-            if source in sources and self._rows[id].state in {State.OPEN, State.SEALED}
-        )[:limit]
+        return sorted(id for id, sources in self._sources.items() if source in sources)[:limit]
 
     async def feed(self, *, after: int, limit: int, id: UploadId | None = None) -> Sequence[FeedItem]:
         """See ``Catalog.feed``."""
@@ -211,6 +208,8 @@ class MemoryJournal:
         self._rows[id] = row
         if before is None and isinstance(begun := records[0].event, Created) and begun.spec.sources:
             self._sources[id] = frozenset(begun.spec.sources)
+        if row.state not in {State.OPEN, State.SEALED}:
+            self._sources.pop(id, None)
         self._records.setdefault(id, []).extend(records)
         self._feed.extend((self._seq + n, id, record) for n, record in enumerate(records, 1))
         self._seq += len(records)

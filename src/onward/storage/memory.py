@@ -89,7 +89,7 @@ class MemoryStorage:
             await progress(Phase.VERIFYING, 0, plan.size)
             whole, bad = bytearray(), list[Copy]()
             for copy in plan.copies:
-                piece = self._piece(copy)
+                piece = self._piece(id, copy)
                 if len(piece) != copy.size or _digest(piece, copy.digest.algorithm) != copy.digest:
                     bad.append(copy)
                 whole += piece
@@ -99,7 +99,10 @@ class MemoryStorage:
         finally:
             self._held.discard(id)
 
-    def _piece(self, copy: Copy) -> bytes:
+    def _piece(self, id: UploadId, copy: Copy) -> bytes:
+        published = None if copy.source == id else self._published(id)
+        if published is not None:  # before, by a publish whose event was lost; the source may be gone by now
+            return published[1][copy.start : copy.start + copy.size]
         scratch = self._scratch.get(copy.source, _Scratch())
         if copy.layout is Layout.NUMBERED:
             return scratch.parts.get(copy.key, b"")[: copy.size]
@@ -108,14 +111,17 @@ class MemoryStorage:
     def put(self, id: UploadId, whole: bytes, names: Iterator[str], manifest: bytes) -> Blob:
         """Publish under the first of ``names`` that is free, or leave it where it is."""
         self._manifests[id] = manifest
-        for ref, (owner, _) in self._blobs.items():
-            if owner == id:
-                return Blob(ref=ref, size=len(whole))
+        earlier = self._published(id)
+        if earlier is not None:
+            return Blob(ref=earlier[0], size=len(whole))
         for ref in names:
             if ref not in self._blobs and not self._in_the_way(ref):
                 self._blobs[ref] = (id, whole)
                 return Blob(ref=ref, size=len(whole))
         raise StorageFault
+
+    def _published(self, id: UploadId) -> tuple[str, bytes] | None:
+        return next(((ref, data) for ref, (owner, data) in self._blobs.items() if owner == id), None)
 
     def clear(self, ref: str, id: UploadId) -> None:
         """Let another upload's bytes make room, so that a name can be replaced."""

@@ -36,15 +36,16 @@ def admit_append(upload: Upload, cmd: Store, at: Append, joined: Declaration, li
     """
     if joined.layout is Layout.NUMBERED:
         raise NumberedLayout("the chunks of this upload came by number, so a byte offset has no place yet")
+    stands_at = upload.offset if upload.state is State.OPEN else upload.length or 0
+    if at.offset != stands_at:
+        raise OffsetMismatch(
+            f"the upload stands at {stands_at}, not at {at.offset}", expected=stands_at, provided=at.offset
+        )
     if upload.state is not State.OPEN:
-        if cmd.size or at.offset != upload.length:
+        if cmd.size:
             raise AlreadyComplete("the upload was completed before; these bytes were not stored", state=upload.word)
         end = Stored(key=at.offset, size=0, digest=sha256(b""))
         return Admission(layout=Layout.FLAT, start=at.offset, limit=0, limit_is="length", replay_of=end)
-    if at.offset != upload.offset:
-        raise OffsetMismatch(
-            f"the upload stands at {upload.offset}, not at {at.offset}", expected=upload.offset, provided=at.offset
-        )
     if cmd.ends and cmd.size is not None:
         check_end(joined, at.offset + cmd.size)
     end_at = limits.max_size if joined.length is None else joined.length
@@ -81,7 +82,8 @@ def sealing(
     if upload.state is not State.OPEN or upload.spec.partial:
         return []
     total = upload.received_bytes + sum(run.size for run in new)
-    full = upload.policy.completes is Completes.WHEN_FULL and joined.length == total
+    fills = upload.policy.completes is Completes.WHEN_FULL or (cmd.ends_if_full and ended)
+    full = fills and joined.length == total
     said = cmd.ends and ended
     if not full and not said:
         return []

@@ -176,6 +176,8 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
     """How long the body claims to be; a claim only."""
     ends: bool = False
     """The end of this body is the end of the upload."""
+    ends_if_full: bool = False
+    """It is, if the declared length is reached by it."""
     digests: tuple[Digest, ...] = ()
     """Of this body; nothing is recorded before all of them match."""
     declared: Declaration = Declaration()

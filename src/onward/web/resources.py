@@ -64,10 +64,10 @@ async def _options(exchange: Exchange) -> Reply:
 
 async def _serve(exchange: Exchange) -> Response[bytes]:
     caller = await exchange.caller()
-    # A method that stands for another is read before anything depends on the method.
     head = _head(exchange, caller.owner)
     dialect = await _dialect(exchange, caller, head)
     try:
+        # A method that stands for another is read before anything depends on the method.
         head = _head(exchange, caller.owner, method=method_of(exchange.method, exchange.headers))
         refuse_encoded(exchange.headers.get("content-encoding", ""))
         command = dialect.parse(head)
@@ -82,7 +82,11 @@ async def _serve(exchange: Exchange) -> Response[bytes]:
         raise
     except OnwardError as error:
         known = await _known(exchange, caller, head)
-        return exchange.respond(dialect.refuse(error, head, exchange.hrefs, upload=known), head=head.method == "HEAD")
+        if isinstance(dialect, Tus1):
+            expires = None if known is None else _expires_at(exchange, known)
+            reply = dialect.refuse(error, head, exchange.hrefs, known, expires_at=expires)
+        else:
+            reply = dialect.refuse(error, head, exchange.hrefs, upload=known)
     return exchange.respond(reply, head=head.method == "HEAD")
 
 

@@ -73,7 +73,6 @@ class Site:
         """All routes of the application lie under ``path``."""
         self._mount = path.rstrip("/")
         self.links = Links(self.settings, mount=self._mount)
-        self.tus = Tus1(self.settings.limits, files=self._mount + self.settings.files_path)
 
     def is_ours(self, path: str, root_path: str) -> bool:
         """True for a path under one of our prefixes, whether there is a route or not."""

@@ -164,6 +164,7 @@ class Draft:
             at=Append(offset),
             size=size,
             ends=ends,
+            ends_if_full=version.says_complete(headers) is None and version.missing is Missing.GOES_ON,
             digests=_body_digests(head),
             declared=Declaration(length=length, digest=_whole_digest(head)),
         )

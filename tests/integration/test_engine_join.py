@@ -1,0 +1,485 @@
+"""Concatenation: made of what is there, of what is still coming, and of what then does not come."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from onward import config
+from onward.config import Settings
+from onward.core import manifest
+from onward.core.outcome import Outcome
+from onward.core.types import (
+    Append,
+    Cancel,
+    Command,
+    Completes,
+    Create,
+    Declaration,
+    Digest,
+    First,
+    Limits,
+    Policy,
+    Published,
+    Sealed,
+    Spec,
+    State,
+    Status,
+    Store,
+    UploadId,
+)
+from onward.core.upload import Upload
+from onward.engine.engine import Engine
+from onward.engine.sweep import expire, sweep
+from onward.errors import (
+    BadField,
+    ClientGone,
+    NameTaken,
+    NotFound,
+    Refused,
+    StorageFault,
+    UploadTooLarge,
+)
+from onward.hooks.none import NoHooks
+from onward.ports import Caller
+from tests.integration.engine_room import ME, NAME, Pieces, Queue, Room
+
+pytestmark = pytest.mark.anyio
+
+PARTIAL = Policy(dialect="tus", completes=Completes.EXPLICIT, reopens=False)
+WHOLE = Policy(dialect="tus", completes=Completes.WHEN_FULL, reopens=False)
+A, B = b"aaaaa", b"bbb"
+
+
+async def piece(engine: Engine, data: bytes = b"", length: int | None = -1, caller: Caller = ME) -> UploadId:
+    """A partial upload that begins with these bytes, of just this length unless another is said."""
+    said = len(data) if length == -1 else length
+    spec = Spec(partial=True, declared=Declaration(length=said), owner=caller.owner)
+    command = Create(spec=spec, policy=PARTIAL, first=First(size=len(data)) if data else None)
+    return (await engine.run(command, caller, Pieces(data) if data else None)).upload.id
+
+
+async def send(engine: Engine, id: UploadId, offset: int, data: bytes, length: int | None = None) -> Outcome:
+    declared = Declaration(length=length)
+    return await engine.run(Store(target=id, at=Append(offset), size=len(data), declared=declared), ME, Pieces(data))
+
+
+async def final(engine: Engine, *sources: UploadId, caller: Caller = ME, **words: Any) -> Upload:
+    spec = Spec(sources=sources, owner=caller.owner, metadata={"filename": "f.bin"}, **words)
+    outcome = await engine.run(Create(spec=spec, policy=WHOLE), caller)
+    assert outcome.created
+    return outcome.upload
+
+
+async def status(engine: Engine, id: UploadId) -> Upload:
+    return (await engine.run(Status(target=id), ME)).upload
+
+
+async def events(engine: Engine, id: UploadId) -> list[str]:
+    return [type(record.event).__name__.lower() for record in await engine.journal.read(id)]
+
+
+async def content(engine: Engine, upload: Upload) -> bytes:
+    assert upload.published is not None
+    found = engine.storage.read(upload.published.ref, 0, upload.published.size)
+    return b"".join([bytes(block) async for block in found])
+
+
+@pytest.fixture
+async def room() -> Room:
+    return Room()
+
+
+class Site:
+    """Engines as those of several processes, over one directory."""
+
+    def __init__(self, path: Path) -> None:
+        self.queue = Queue()
+        self._settings = Settings(data=path, min_free=0)
+
+    def engine(self) -> Any:
+        return config.open_engine(self._settings, jobs=self.queue)
+
+    async def work(self, engine: Engine) -> None:
+        while self.queue.waiting:
+            await engine.finish(self.queue.waiting.pop(0))
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+@pytest.fixture(params=["memory", "local"])
+async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Engine, Queue]]:
+    if request.param == "memory":
+        room = Room(limits=Limits())
+        yield room.engine, room.queue
+        return
+    site = Site(tmp_path)
+    async with site.engine() as engine:
+        yield engine, site.queue
+
+
+async def drain(engine: Engine, queue: Queue) -> None:
+    while queue.waiting:
+        await engine.finish(queue.waiting.pop(0))
+
+
+# -- of what is there -------------------------------------------------------------------------------
+
+
+async def test_finished_pieces_are_joined_in_the_order_listed(place: tuple[Engine, Queue]) -> None:
+    engine, queue = place
+    one, two = await piece(engine, A), await piece(engine, B)
+    made = await final(engine, two, one)
+    assert (made.state, made.length, made.offset) == (State.SEALED, 8, 8)
+    assert queue.waiting == [made.id]
+    assert await events(engine, made.id) == ["created", "declared", "sealed"]
+    await drain(engine, queue)
+    done = await status(engine, made.id)
+    assert done.state is State.DONE
+    assert await content(engine, done) == B + A
+    described = manifest.decode(await engine.storage.manifest(made.id))
+    assert [(p.start, p.size, p.sha256) for p in described.parts] == [
+        (0, 3, hashlib.sha256(B).hexdigest()),
+        (3, 5, hashlib.sha256(A).hexdigest()),
+    ]
+    assert (described.length, described.name) == (8, "f.bin")
+
+
+async def test_a_piece_serves_more_than_once_and_stays_a_piece(place: tuple[Engine, Queue]) -> None:
+    engine, queue = place
+    one, two = await piece(engine, A), await piece(engine, B)
+    first = await final(engine, one, two, one)
+    second = await final(engine, one)
+    await drain(engine, queue)
+    assert await content(engine, await status(engine, first.id)) == A + B + A
+    assert await content(engine, await status(engine, second.id)) == A
+    third = await final(engine, two, two)
+    await drain(engine, queue)
+    assert await content(engine, await status(engine, third.id)) == B + B
+    assert [(await status(engine, id)).state for id in (one, two)] == [State.OPEN] * 2
+    assert await events(engine, one) == ["created", "declared", "stored"]
+
+
+async def test_three_odd_mebibytes_come_out_byte_for_byte(place: tuple[Engine, Queue]) -> None:
+    engine, queue = place
+    sizes = ((1 << 20) + 1, (1 << 20) - 7, (1 << 20) + 4099)
+    data = [Random(size).randbytes(size) for size in sizes]
+    ids = []
+    for bytes_ in data:
+        id = await piece(engine, bytes_[:333_333], length=len(bytes_))
+        await send(engine, id, 333_333, bytes_[333_333:])
+        ids.append(id)
+    digest = Digest("sha-256", hashlib.sha256(b"".join(data)).digest())
+    made = await final(engine, *ids, declared=Declaration(digest=digest))
+    await drain(engine, queue)
+    done = await status(engine, made.id)
+    assert done.published is not None
+    assert (done.published.digest, done.published.size) == (digest, sum(sizes))
+    assert hashlib.sha256(await content(engine, done)).digest() == digest.value
+
+
+async def test_pieces_without_a_byte_give_a_file_without_a_byte(place: tuple[Engine, Queue]) -> None:
+    engine, queue = place
+    empty = await piece(engine, length=0)
+    made = await final(engine, empty, empty)
+    await drain(engine, queue)
+    done = await status(engine, made.id)
+    assert (done.state, done.length, await content(engine, done)) == (State.DONE, 0, b"")
+
+
+async def test_a_digest_that_is_not_that_of_the_whole_fails_it(room: Room) -> None:
+    one = await piece(room.engine, A)
+    made = await final(room.engine, one, declared=Declaration(digest=Digest("md5", bytes(16))))
+    await room.work()
+    assert (await room.status(made.id)).reason == "digest-mismatch"
+    assert (await room.status(one)).state is State.OPEN
+
+
+# -- of what is still coming ------------------------------------------------------------------------
+
+
+async def test_it_is_sealed_by_the_last_byte_of_its_last_piece(place: tuple[Engine, Queue]) -> None:
+    engine, queue = place
+    one, two = await piece(engine, A[:2], len(A)), await piece(engine, length=None)
+    made = await final(engine, one, two, one)
+    assert (made.state, made.length, made.offset, queue.waiting) == (State.OPEN, None, 0, [])
+    await send(engine, one, 2, A[2:])
+    assert (await status(engine, made.id)).state is State.OPEN
+    await send(engine, two, 0, B[:1], length=len(B))
+    waiting = await status(engine, made.id)
+    assert (waiting.state, waiting.length) == (State.OPEN, 13)
+    await send(engine, two, 1, B[1:])
+    assert queue.waiting == [made.id]
+    await drain(engine, queue)
+    assert await content(engine, await status(engine, made.id)) == A + B + A
+
+
+async def test_the_last_word_may_be_the_length(room: Room) -> None:
+    one = await piece(room.engine, A, length=None)
+    made = await final(room.engine, one)
+    await send(room.engine, one, 5, b"", length=5)
+    assert room.queue.waiting == [made.id]
+
+
+async def test_a_client_that_vanishes_after_the_last_byte_has_sent_it(room: Room) -> None:
+    one = await piece(room.engine, length=5)
+    made = await final(room.engine, one)
+    with pytest.raises(ClientGone):
+        await room.engine.run(Store(target=one, at=Append(0)), ME, Pieces(A, ClientGone()))
+    assert room.queue.waiting == [made.id]
+
+
+async def test_every_file_that_waits_is_sealed(room: Room) -> None:
+    one = await piece(room.engine, length=5)
+    made = [(await final(room.engine, one)).id for _ in range(3)]
+    await send(room.engine, one, 0, A)
+    assert sorted(room.queue.waiting) == sorted(made)
+
+
+async def test_the_last_byte_may_come_to_another_process(site: Site) -> None:
+    async with site.engine() as here, site.engine() as there:
+        one = await piece(here, length=5)
+        made = await final(here, one, one)
+        await send(there, one, 0, A)
+        assert site.queue.waiting == [made.id]
+        await site.work(there)
+        assert await content(here, await status(here, made.id)) == A + A
+
+
+async def test_a_process_that_dies_right_after_the_last_byte_leaves_it_to_the_sweep(site: Site) -> None:
+    async with site.engine() as engine:
+        one = await piece(engine, A)
+        late = await piece(engine, length=3)
+        made = await final(engine, one, late)
+        await _stored_and_died(engine, late, B)
+    async with site.engine() as other:
+        assert site.queue.waiting == []
+        swept = await sweep(other, started=True)
+        assert swept is not None
+        assert (swept.joined, site.queue.waiting[0]) == (1, made.id)
+        await site.work(other)
+        assert await content(other, await status(other, made.id)) == A + B
+
+
+async def test_whoever_asks_finds_it_sealed(room: Room) -> None:
+    one = await piece(room.engine, length=3)
+    made = await final(room.engine, one)
+    await _stored_and_died(room.engine, one, B)
+    assert (await status(room.another(), made.id)).state is State.SEALED
+    assert room.queue.waiting == [made.id]
+
+
+async def _stored_and_died(engine: Engine, id: UploadId, data: bytes) -> None:
+    """The bytes are recorded, and then nothing more is done."""
+    upload = await engine.ledger.load(id)
+    outcome = await engine._storing.store(upload, Store(target=id, at=Append(0), size=len(data)), Pieces(data))
+    assert outcome.fresh
+
+
+async def test_a_journal_that_fails_then_costs_time_only(room: Room) -> None:
+    one = await piece(room.engine, length=3)
+    made = await final(room.engine, one)
+    room.journal.lose = Sealed
+    assert (await send(room.engine, one, 0, B)).upload.offset == 3
+    room.journal.lose = None
+    assert room.queue.waiting == []
+    await sweep(room.engine)
+    assert room.queue.waiting == [made.id]
+
+
+@pytest.mark.parametrize(("parts", "seal"), [(False, True), (True, True), (False, False)])
+async def test_what_it_is_sealed_of_is_durable_before(*, parts: bool, seal: bool) -> None:
+    room = Room(durable_parts=parts, durable_seal=seal)
+    one, two = await piece(room.engine, A), await piece(room.engine, B)
+    room.log.clear()
+    await final(room.engine, one, two, one)
+    sealing = ("declared sealed", seal)
+    synced = [("sync", True)] * 2 if seal and not parts else []
+    assert [entry for entry in room.log if entry[0] != "created"] == [*synced, sealing]
+
+
+# -- of what does not come --------------------------------------------------------------------------
+
+
+async def test_a_piece_that_is_cancelled_fails_what_waits_for_it(place: tuple[Engine, Queue]) -> None:
+    engine, queue = place
+    one, two = await piece(engine, A), await piece(engine, length=3)
+    made = await final(engine, one, two)
+    await engine.run(Cancel(target=one), ME)
+    assert (await engine.ledger.load(made.id)).reason == "source-gone"
+    assert queue.waiting == []
+    await send(engine, two, 0, B)
+    assert (await status(engine, made.id)).reason == "source-gone"
+
+
+async def test_a_piece_that_is_cancelled_before_it_was_joined_is_no_damage(place: tuple[Engine, Queue]) -> None:
+    engine, queue = place
+    one, two = await piece(engine, A), await piece(engine, B)
+    made = await final(engine, one, two)
+    await engine.run(Cancel(target=one), ME)
+    await drain(engine, queue)
+    assert (await status(engine, made.id)).reason == "source-gone"
+    assert [id async for id in engine.storage.scratch()] == [two]
+
+
+async def test_a_piece_whose_records_are_gone_too_fails_it(room: Room) -> None:
+    one = await piece(room.engine, A)
+    made = await final(room.engine, one)
+    await room.engine.run(Cancel(target=one), ME)
+    await room.journal.drop(one)
+    await room.work()
+    assert (await room.status(made.id)).reason == "source-gone"
+
+
+async def test_damaged_bytes_fail_it_and_leave_the_piece_alone(room: Room) -> None:
+    one = await piece(room.engine, A)
+    made = await final(room.engine, one)
+    room.storage.spoil(one, 0)
+    await room.work()
+    assert (await room.status(made.id)).reason == "damaged"
+    assert (await room.status(one)).offset == 5
+
+
+async def test_it_fails_when_its_pieces_grow_too_large() -> None:
+    room = Room()
+    one, two = await piece(room.engine, A), await piece(room.engine, length=None)
+    made = await final(room.engine, one, two)
+    await send(room.engine, two, 0, b"x", length=room.limits.max_size - 4)
+    assert (await room.status(made.id)).reason == "upload-too-large"
+
+
+# -- refused ----------------------------------------------------------------------------------------
+
+
+async def test_only_pieces_of_ones_own_can_be_joined(room: Room) -> None:
+    mine = await piece(room.engine, A)
+    other = await piece(room.engine, A, caller=Caller(owner="other"))
+    ordinary = (await room.create(None, length=5)).upload.id
+    gone = await piece(room.engine, A)
+    await room.engine.run(Cancel(target=gone), ME)
+    before = await room.journal.last_seq()
+    for id, error in ((other, NotFound), (UploadId("e" * 32), NotFound), (gone, NotFound), (ordinary, BadField)):
+        with pytest.raises(error):
+            await final(room.engine, mine, id)
+    assert await room.journal.last_seq() == before
+    assert (await final(room.engine, mine, other, caller=Caller(operator=True))).state is State.SEALED
+
+
+async def test_whoever_may_not_see_a_piece_may_not_join_it() -> None:
+    class Strict(NoHooks):
+        async def may(self, caller: Caller, command: Command, upload: Upload | None) -> None:
+            if upload is not None and isinstance(command, Status):
+                raise Refused("not this one")
+
+    room = Room(Strict())
+    one = await piece(room.engine, A)
+    with pytest.raises(Refused):
+        await final(room.engine, one)
+
+
+async def test_what_is_known_to_be_too_large_is_refused_at_once(room: Room) -> None:
+    one = await piece(room.engine, length=600)
+    before = await room.journal.last_seq()
+    with pytest.raises(UploadTooLarge):
+        await final(room.engine, one, one)
+    assert await room.journal.last_seq() == before
+
+
+async def test_it_takes_no_bytes_of_its_own(room: Room) -> None:
+    one = await piece(room.engine, length=5)
+    with pytest.raises(Refused):
+        await room.engine.run(Create(spec=Spec(sources=(one,)), policy=WHOLE, first=First(size=1)), ME, Pieces(b"x"))
+    made = await final(room.engine, one)
+    for call in (send(room.engine, made.id, 0, b"x"), room.at(0, b"x", target=made.id), room.seal(made.id)):
+        with pytest.raises(Refused):
+            await call
+    assert (await room.status(made.id)).version == 2
+
+
+async def test_a_piece_is_never_published_by_itself(room: Room) -> None:
+    one = await piece(room.engine, A)
+    with pytest.raises(Refused):
+        await room.seal(one)
+    assert await sweep(room.engine, started=True) is not None
+    assert (room.queue.waiting, room.storage.files) == ([], {})
+    assert (await room.status(one)).state is State.OPEN
+
+
+async def test_a_name_in_use_is_not_taken_for_it(room: Room) -> None:
+    one = await piece(room.engine, A)
+    await room.create(length=5)
+    with pytest.raises(NameTaken):
+        await room.engine.run(Create(spec=Spec(name=NAME, sources=(one,)), policy=WHOLE), ME)
+
+
+# -- how long they stay -----------------------------------------------------------------------------
+
+
+async def test_a_piece_that_is_waited_for_stays_and_then_all_go_together(room: Room) -> None:
+    done, running = await piece(room.engine, A), await piece(room.engine, length=5)
+    alone = await piece(room.engine, A)
+    made = await final(room.engine, done, running)
+    room.now = 2000.0
+    await send(room.engine, running, 0, b"x")
+    await expire(room.engine, before=1500.0)
+    assert [(await room.status(id)).state for id in (done, running, made.id)] == [State.OPEN] * 3
+    assert (await room.status(alone)).reason == "expired"
+    for _ in range(2):  # it goes first, then nobody needs its pieces
+        await expire(room.engine, before=2500.0)
+    assert [(await room.status(id)).reason for id in (done, running, made.id)] == ["expired"] * 3
+    assert room.storage.kept == []
+
+
+async def test_a_piece_stays_until_it_was_joined(room: Room) -> None:
+    one = await piece(room.engine, A)
+    made = await final(room.engine, one)
+    assert await expire(room.engine, before=2000.0) == 0
+    await room.work()
+    assert (await room.status(made.id)).state is State.DONE
+    assert await expire(room.engine, before=2000.0) == 1
+    assert (await room.status(one)).reason == "expired"
+
+
+async def test_what_is_kept_does_not_keep_others(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onward.engine.sweep.BATCH", 2)
+    kept = [await piece(room.engine, A) for _ in range(5)]
+    room.now = 1100.0
+    running = await piece(room.engine, length=5)
+    await final(room.engine, *kept, running)
+    alone = await piece(room.engine, A)
+    room.now = 2000.0
+    await send(room.engine, running, 0, b"x")
+    assert await expire(room.engine, before=1500.0) == 1
+    assert (await room.status(alone)).reason == "expired"
+
+
+# -- interrupted ------------------------------------------------------------------------------------
+
+
+async def test_a_worker_that_dies_before_it_is_known_to_be_published_is_repeated(room: Room) -> None:
+    one = await piece(room.engine, A)
+    made = await final(room.engine, one)
+    room.journal.lose = Published
+    with pytest.raises(StorageFault):
+        await room.work()
+    assert len(room.storage.files) == 1
+    room.journal.lose = None
+    await room.engine.run(Cancel(target=one), ME)  # it has served
+    await room.engine.finish(made.id)
+    done = await room.status(made.id)
+    assert (done.state, list(room.storage.files.values())) == (State.DONE, [A])
+
+
+async def test_the_same_request_again_gives_the_same_file(room: Room) -> None:
+    one = await piece(room.engine, A)
+    command = Create(spec=Spec(sources=(one,)), policy=WHOLE, idempotency_key="k")
+    first, second = await room.engine.run(command, ME), await room.engine.run(command, ME)
+    assert (first.upload.id, first.created, second.created) == (second.upload.id, True, False)

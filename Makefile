@@ -5,7 +5,7 @@
 BIN := .venv/bin
 STAMP := .venv/.set-up
 ARGS ?=
-PYTHON_TESTS := tests/unit tests/property
+PYTHON_TESTS := tests/unit tests/property tests/integration
 OTHER_TESTS := tests $(PYTHON_TESTS:%=--ignore=%)
 export HYPOTHESIS_PROFILE ?= ci
 
@@ -31,7 +31,7 @@ test: ## Set up, lint and run all tests that a change must pass
 	@rm -f .ci/times
 	@.ci/stage "set-up" 4 $(MAKE) --no-print-directory setup test-tools
 	@.ci/stage "lint and types" 1 $(MAKE) --no-print-directory lint
-	@.ci/stage "python" 5 $(BIN)/pytest $(PYTHON_TESTS)
+	@.ci/stage "python" 6 $(BIN)/pytest $(PYTHON_TESTS)
 	@.ci/stage "protocols and clients" 5 $(BIN)/pytest $(OTHER_TESTS)
 
 test-deep: setup test-tools ## The long runs: thousands of histories, hundreds of power cuts (hours)

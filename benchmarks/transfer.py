@@ -6,7 +6,7 @@ import contextlib
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -63,13 +63,7 @@ def _measured(source: Source, served: Served, layout: str) -> Iterator[Figure]:
         cpu = served.server.cpu - cpu
         heads = [took for began, took in asked if 0 <= began - sent.began <= sent.seconds]
         yield from _intake(source, layout, sent, cpu)
-        yield Figure(
-            measure=f"HEAD p99 meanwhile, {layout}",
-            value=percentile(heads, 0.99) * 1000,
-            unit="ms",
-            goal=HEAD_P99,
-            note=f"median {percentile(heads, 0.5) * 1000:.1f}, longest {max(heads) * 1000:.0f}, {len(heads)} asked",
-        )
+        yield from _heads(layout, heads)
         cpu = served.worker.cpu
         order = {"total_chunks": source.chunks, "size": source.size, "sha256": source.sha256}
         seconds = _complete(line, _NAME, order)
@@ -91,12 +85,13 @@ def _measured(source: Source, served: Served, layout: str) -> Iterator[Figure]:
 
 
 def _intake(source: Source, layout: str, sent: load.Sent, cpu: float) -> Iterator[Figure]:
+    busy = source.chunks >= CONNECTIONS  # else some connections have nothing to send
     yield Figure(
         measure=f"intake, {layout}",
         value=source.size / MIB / sent.seconds,
         unit="MiB/s",
-        goal=INTAKE,
-        bound=INTAKE_ALWAYS,
+        goal=INTAKE if busy else None,
+        bound=INTAKE_ALWAYS if busy else None,
         more_is_better=True,
         note=f"chunk p50 {percentile(sent.latencies, 0.5):.2f} s, p99 {percentile(sent.latencies, 0.99):.2f} s",
     )
@@ -106,6 +101,18 @@ def _intake(source: Source, layout: str, sent: load.Sent, cpu: float) -> Iterato
         unit="s/GiB",
         note=f"sender's CPU {sent.cpu * GIB / source.size:.2f} s/GiB",
     )
+
+
+def _heads(layout: str, took: Sequence[float]) -> Iterator[Figure]:
+    """Nothing for a file that is stored before the first question is answered."""
+    if took:
+        yield Figure(
+            measure=f"HEAD p99 meanwhile, {layout}",
+            value=percentile(took, 0.99) * 1000,
+            unit="ms",
+            goal=HEAD_P99,
+            note=f"median {percentile(took, 0.5) * 1000:.1f}, longest {max(took) * 1000:.0f}, {len(took)} asked",
+        )
 
 
 def warm_up(line: Line) -> None:

@@ -34,11 +34,11 @@ from onward.core.types import (
 from onward.core.upload import Upload
 from onward.engine.engine import Engine
 from onward.engine.rules import Rules
-from onward.errors import OnwardError, StorageFault
+from onward.errors import OnwardError, StorageFault, VersionConflict
 from onward.hooks.none import NoHooks
 from onward.journal.memory import MemoryJournal
 from onward.locks.memory import MemoryLocks
-from onward.ports import Caller, FeedItem, Progress, WorkDone, Written
+from onward.ports import Caller, Due, FeedItem, Progress, WorkDone, Written
 from onward.storage.memory import MemoryAssembly, MemoryStorage
 
 ME: Final = Caller()
@@ -111,6 +111,18 @@ class NotedJournal(MemoryJournal):
         """Events of this kind cannot be appended."""
         self.reported: list[tuple[Phase, int, int]] = []
         self.on_report: Callable[[Phase], Awaitable[None]] | None = None
+        self.on_due: Callable[[Sequence[UploadId]], Awaitable[None]] | None = None
+        """Done between the answer of what is due and its use."""
+        self.on_append: Callable[[], Awaitable[None]] | None = None
+        """Done between an append and its return."""
+        self.rivals = 0
+        """So many appends meet another one that was quicker."""
+
+    async def due(self, what: Due, *, before: float, limit: int) -> Sequence[UploadId]:
+        found = await super().due(what, before=before, limit=limit)
+        if found and self.on_due is not None:
+            await self.on_due(found)
+        return found
 
     async def report(self, id: UploadId, work: WorkDone) -> None:
         self.reported.append((work.phase, work.done, work.total))
@@ -125,8 +137,13 @@ class NotedJournal(MemoryJournal):
     async def append(self, id: UploadId, events: Sequence[AnyEvent], *, version: int, at: float, sync: bool) -> None:
         if self.lose is not None and any(isinstance(event, self.lose) for event in events):
             raise StorageFault
+        if self.rivals:
+            self.rivals -= 1
+            raise VersionConflict(expected=version, found=version + 1)
         self.log.append((" ".join(type(event).__name__.lower() for event in events), sync))
         await super().append(id, events, version=version, at=at, sync=sync)
+        if self.on_append is not None:
+            await self.on_append()
 
 
 class NotedStorage(MemoryStorage):
@@ -138,6 +155,23 @@ class NotedStorage(MemoryStorage):
         self.room: int | None = None
         self.chatty = 0
         """How many times more than needed it tells its progress."""
+        self.stuck = False
+        """Nothing can be removed."""
+        self.homes: set[UploadId] = set()
+        """Uploads that room was made for and not given back."""
+
+    async def open(self, id: UploadId, spec: Spec) -> str:
+        self.homes.add(id)
+        return await super().open(id, spec)
+
+    async def discard(self, id: UploadId) -> None:
+        self.homes.discard(id)
+        await super().discard(id)
+
+    async def remove(self, ref: str, id: UploadId) -> None:
+        if self.stuck:
+            raise ConnectionError
+        await super().remove(ref, id)
 
     @asynccontextmanager
     async def assembling(self, id: UploadId, plan: Plan, progress: Progress) -> AsyncIterator[MemoryAssembly]:
@@ -180,6 +214,10 @@ class NotedStorage(MemoryStorage):
             scratch.parts[key] = bytes([scratch.parts[key][0] ^ 1]) + scratch.parts[key][1:]
         else:
             scratch.data[key] ^= 1
+
+    def shorten(self, id: UploadId, size: int) -> None:
+        """Lose all bytes from there on."""
+        del self._scratch[id].data[size:]
 
     @property
     def files(self) -> dict[str, bytes]:

@@ -107,6 +107,7 @@ async def test_many_begin_one_name_at_once() -> None:
             group.start_soon(store, number if number < 3 else 1)
     assert len({outcome.upload.id for outcome in outcomes}) == 1
     assert sum(outcome.created for outcome in outcomes) == 1
+    assert room.storage.homes == {outcomes[0].upload.id}  # who came second has tidied up
     assert (await room.status()).received_bytes == 8
 
 
@@ -293,6 +294,13 @@ async def test_the_very_file_that_is_finished_is_shown(how: OnConflict, said: di
     assert (again.created, again.upload.id) == (False, old.id)
 
 
+async def test_a_finished_file_that_was_deleted_is_begun_anew() -> None:
+    room = Room(delete_finished=True)
+    await room.done(b"aaaa")
+    await room.engine.run(Cancel(target=NAME), ME)
+    assert (await room.create(digest=sha256(b"aaaa"))).created
+
+
 @pytest.mark.parametrize("said", [{"digest": sha256(b"bbbb")}, {"digest": sha256(b"aaaa"), "length": 5}, {}])
 async def test_another_file_is_not_the_finished_one(said: dict[str, Any]) -> None:
     room = Room()
@@ -419,6 +427,24 @@ async def test_a_length_declared_later_is_promised_its_space_too() -> None:
     with pytest.raises(UploadTooLarge):
         await room.chunk(2, b"bbbb", length=5000)  # what contradicts is no question of space
     assert (await room.chunk(2, b"bbbb", length=404)).upload.length == 404
+
+
+async def test_a_length_said_again_is_not_promised_twice() -> None:
+    room = Room(min_free=100)
+    room.storage.room = 500
+    await room.create(length=300)
+    assert (await room.create(length=300, digest=sha256(b"x"))).upload.length == 300
+    assert (await room.chunk(1, bytes(16), length=300)).fresh
+
+
+async def test_a_length_that_contradicts_is_no_question_of_space() -> None:
+    room = Room(min_free=100)
+    await room.create()
+    room.storage.room = 0
+    room.engine = room.another()
+    with pytest.raises(UploadTooLarge):
+        await room.create(length=1001)
+    assert (await room.create(digest=sha256(b"x"))).upload.length is None
 
 
 async def test_what_is_stored_is_shown_again_on_a_full_disk() -> None:

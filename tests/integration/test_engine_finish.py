@@ -27,6 +27,7 @@ from onward.core.types import (
     UploadId,
 )
 from onward.core.upload import Upload
+from onward.engine import finish as finishing
 from onward.engine.finish import final_name
 from onward.errors import (
     AlreadyComplete,
@@ -139,6 +140,14 @@ async def test_progress_is_not_told_more_often_than_anybody_looks() -> None:
     room.storage.chatty = 100
     await room.done(b"aaaa")
     assert len(room.journal.reported) == 4
+
+
+async def test_progress_is_told_again_when_it_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finishing, "REPORT_EVERY", 0.0)
+    room = Room()
+    room.storage.chatty = 100
+    await room.done(b"aaaa")
+    assert len(room.journal.reported) > 100
 
 
 # -- names -----------------------------------------------------------------------------------------

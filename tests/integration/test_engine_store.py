@@ -349,14 +349,35 @@ async def test_a_part_is_shown_only_if_it_holds_the_body() -> None:
     assert (await met.at(0, b"aaaa", digests=(sha256(b"aaaa"),))).part is None
 
 
-async def test_an_empty_run_is_no_part() -> None:
+@pytest.mark.parametrize("size", [0, None])
+@pytest.mark.parametrize("digests", [(), (sha256(b""),)], ids=["plain", "digest"])
+async def test_an_empty_run_is_no_part(size: int | None, digests: tuple[Digest, ...]) -> None:
     room = Room()
-    for digests in ((), (sha256(b""),)):
-        for size in (0, None):
-            assert not (await room.at(2, b"", size=size, digests=digests, layout=Layout.FLAT)).fresh
+    assert not (await room.at(2, b"", size=size, digests=digests, layout=Layout.FLAT)).fresh
     upload = await room.status()
     assert (upload.layout, upload.stored) == (Layout.FLAT, {})
     assert (await room.at(2, b"abc")).fresh
+
+
+async def test_runs_side_by_side_disturb_each_other_only_where_they_meet() -> None:
+    """How long a body claims to be is how much of the file it holds."""
+    room, wires = Room(), [Wire(), Wire()]
+    await room.create(layout=Layout.FLAT)
+    outcomes: list[Outcome] = []
+
+    async def send(offset: int, wire: Wire) -> None:
+        outcomes.append(await room.at(offset, body=wire, size=4))
+
+    with anyio.fail_after(LONG):
+        async with anyio.create_task_group() as group:
+            for offset, wire in zip((0, 4), wires, strict=True):
+                group.start_soon(send, offset, wire)
+                await wire.asked.wait()
+            for wire in wires:
+                wire.give(b"aaaa")
+                wire.end()
+    assert [outcome.size for outcome in outcomes] == [4, 4]
+    assert await holes(room) == [(0, 8)]
 
 
 async def test_a_run_that_ends_at_the_length_may_not_go_on() -> None:
@@ -546,6 +567,29 @@ async def test_a_span_that_moves_while_one_waits_is_asked_for_again() -> None:
             await room.create(length=12)
     assert seen[0].size == 12
     assert (await room.status()).length == 12
+
+
+async def test_a_place_that_moves_while_one_waits_is_waited_for_where_it_is() -> None:
+    """Chunk 1 had a number only; now it has bytes, and they are somebody else's yet."""
+    room = Room()
+    id = (await room.create()).upload.id
+    with anyio.fail_after(LONG):
+        async with anyio.create_task_group() as group, room.locks.hold(id, (3, 4), timeout=0):
+            async with room.locks.hold(id, (1, 2), timeout=0):
+                group.start_soon(room.chunk, 1, b"aaaa")
+                await anyio.wait_all_tasks_blocked()
+                await room.create(part_size=4)
+            await anyio.wait_all_tasks_blocked()
+            assert "bytes" not in [kind for kind, _ in room.log]
+    assert await holes(room) == [(0, 4)]
+
+
+async def test_recorded_bytes_that_are_lost_compare_with_nothing() -> None:
+    room = Room()
+    id = (await room.at(0, b"aaaa")).upload.id
+    room.storage.shorten(id, 2)
+    with pytest.raises(PartConflict):
+        await room.at(0, b"aaaabb")
 
 
 # -- after the end ---------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 from litestar import Litestar, Request, Response, get, post
 from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
-from litestar.exceptions import NotAuthorizedException
+from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
 from litestar.handlers import BaseRouteHandler
 
 from onward.config import Settings
@@ -19,6 +19,7 @@ from onward.engine.engine import Engine
 from onward.ports import Caller
 from onward.web.plugin import OnwardConfig, OnwardPlugin
 from tests.integration.asgi_driver import Driver, memory_engine, running
+from tests.integration.sse_client import events_in
 
 pytestmark = pytest.mark.anyio
 
@@ -29,6 +30,8 @@ ALICE, BOB = {"X-User": "alice"}, {"X-User": "bob"}
 def signed_in(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     if "x-user" not in connection.headers:
         raise NotAuthorizedException("sign in first")
+    if connection.headers["x-user"] == "mallory":
+        raise PermissionDeniedException("not you")
 
 
 async def who(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
@@ -78,10 +81,47 @@ async def driver(app: Litestar) -> AsyncIterator[Driver]:
         yield driver
 
 
-async def test_guards_stand_before_every_byte(driver: Driver) -> None:
-    answer = await driver.send("POST", "/api/up/f-1", b"aaaa")
-    assert (answer.status, answer.code, answer.taken) == (401, "unauthorized", 0)
+@pytest.mark.parametrize(("headers", "status"), [({}, 401), ({"X-User": "mallory"}, 403)])
+@pytest.mark.parametrize(
+    ("method", "path", "kind"),
+    [
+        ("POST", "/api/up/f-1", "application/octet-stream"),
+        ("PUT", "/api/up/f-1", "multipart/form-data; boundary=b"),
+        ("POST", "/api/up", "application/json"),
+        ("POST", "/api/up/complete", "application/json"),
+        ("POST", "/api/up/complete", "multipart/form-data; boundary=b"),
+        ("DELETE", "/api/up/f", "text/plain"),
+    ],
+)
+async def test_guards_stand_before_every_byte(
+    driver: Driver, method: str, path: str, kind: str, headers: dict[str, str], status: int
+) -> None:
+    answer = await driver.send(method, path, [b"a" * 1000] * 3, {"Content-Type": kind, **headers})
+    assert (answer.status, answer.taken) == (status, 0)
+    assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["connection"] == "close"
+
+
+@pytest.mark.parametrize("path", ["/api/all", "/api/news", "/api/all/x", "/api/all/x/events", "/api/got/x/content"])
+async def test_guards_stand_before_every_question(driver: Driver, path: str) -> None:
+    assert (await driver.send("GET", path)).status == 401
+    assert (await driver.send("GET", path, headers={"X-User": "mallory"})).status == 403
+
+
+async def test_owners_hear_of_their_own(driver: Driver) -> None:
+    assert (await driver.send("POST", "/api/up/old-1", b"aaaa", ALICE)).status == 201
+    async with driver.watching("GET", "/api/news", ALICE) as hers, driver.watching("GET", "/api/news", BOB) as his:
+        for line in (hers, his):
+            await line.wait_for(b"event: state")
+        mine = (await driver.send("POST", "/api/up/f-1", b"aaaa", ALICE)).json()["id"]
+        theirs = (await driver.send("POST", "/api/up/f-1", b"bbbb", BOB)).json()["id"]
+        heard = [events_in(await line.wait_for(b"event: created")) for line in (hers, his)]
+    assert [[row["name"] for row in told[0].data["uploads"]] for told in heard] == [["old"], []]
+    assert [[event.data["id"] for event in told if event.name == "created"] for told in heard] == [[mine], [theirs]]
+    async with driver.watching("GET", "/api/news", {**BOB, "Last-Event-ID": "0"}) as again:
+        replayed = events_in(await again.wait_for(b"event: caught-up"))
+    assert [event.data["id"] for event in replayed if event.name == "created"] == [theirs]
+    assert (await driver.send("GET", f"/api/all/{mine}/events", headers=BOB)).status == 404
 
 
 async def test_owners_see_their_own(driver: Driver) -> None:
@@ -94,6 +134,16 @@ async def test_owners_see_their_own(driver: Driver) -> None:
     for path in (f"/api/all/{mine.json()['id']}", f"/api/got/{mine.json()['id']}/content"):
         assert (await driver.send("GET", path, headers=BOB)).status == 404
     assert (await driver.send("GET", f"/api/own/{mine.json()['id']}")).body == b"4"
+
+
+async def test_there_is_no_engine_before_the_application_starts_nor_after_it(app: Litestar) -> None:
+    engine = app.dependencies["uploads"].dependency  # type: ignore[union-attr]  # our plugin provides it
+    with pytest.raises(RuntimeError, match="lifespan"):
+        engine()
+    async with running(app):
+        assert isinstance(engine(), Engine)
+    with pytest.raises(RuntimeError, match="lifespan"):
+        engine()
 
 
 async def test_the_application_keeps_its_limit_its_errors_and_its_headers(driver: Driver) -> None:

@@ -141,6 +141,22 @@ async def test_one_upload_is_shown_to_whoever_knows_its_id() -> None:
             assert (answer.status, answer.code) == (404, "not-found")
 
 
+async def test_what_is_no_id_never_reaches_the_journal(driver: Driver) -> None:
+    asked: list[UploadId] = []
+    journal = engine_of(driver).journal
+    read = journal.read
+
+    async def noted(id: UploadId, *given: Any, **named: Any) -> Any:
+        asked.append(id)
+        return await read(id, *given, **named)
+
+    journal.read = noted  # type: ignore[method-assign]  # notes, and asks the real one
+    for text in ("short", "..%2Fonward", "A" * 32, "%ff", "0" * 32):
+        for path in (f"/uploads/{text}", f"/uploads/{text}/events", f"/files/{text}/content"):
+            assert (await driver.send("GET", path)).status == 404
+    assert set(asked) == {"0" * 32}
+
+
 # -- methods and other origins ------------------------------------------------------------------------
 
 
@@ -210,6 +226,12 @@ async def test_the_list_is_filtered_and_paged(driver: Driver) -> None:
     assert await names("?state=done") == ["d"]
     assert await names("?state=cancelled") == ["f0"]
     assert await names("?state=expired") == []
+    rows = (await driver.send("GET", "/uploads?state=cancelled,done")).json()["uploads"]
+    assert {row["name"]: row["reason"] for row in rows} == {"d": None, "f0": "cancelled"}
+    assert {row["name"]: row["urls"]["content"] for row in rows} == {
+        "d": f"http://up.test/files/{done}/content",
+        "f0": None,
+    }
     assert await names("?state=done,cancelled&state=failed") == ["d", "f0"]
     seen: list[str] = []
     after: str | None = ""
@@ -220,7 +242,9 @@ async def test_the_list_is_filtered_and_paged(driver: Driver) -> None:
     assert sorted(seen) == sorted([*ids, done])
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "state=gone", "state=", "state=done,", "after=nonsense", "other=1"])
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=201", "limit=x", "state=gone", "state=", "state=done,", "after=nonsense", "other=1"]
+)
 async def test_a_list_asked_for_wrongly(driver: Driver, query: str) -> None:
     answer = await driver.send("GET", f"/uploads?{query}")
     assert (answer.status, answer.code) == (400, "bad-field")
@@ -451,6 +475,25 @@ async def test_a_file_that_cannot_be_read_is_refused_in_words(driver: Driver) ->
     assert published is not None
     await engine_of(driver).storage.remove(published.ref, id)
     assert (await driver.send("GET", f"/files/{id}/content")).code == "not-found"
+    assert (await driver.send("HEAD", f"/files/{id}/content")).status == 404
+
+
+async def test_an_empty_file_that_is_gone_is_not_taken_for_an_empty_one(driver: Driver) -> None:
+    id = await publish(driver, data=b"")
+    published = (await engine_of(driver).view(id, Caller(operator=True))).published
+    assert published is not None
+    await engine_of(driver).storage.remove(published.ref, id)
+    assert (await driver.send("GET", f"/files/{id}/content")).code == "not-found"
+
+
+async def test_there_is_no_content_of_an_upload_that_failed(driver: Driver) -> None:
+    body = msgspec.json.encode({"name": "f", "size": 4, "sha256": "0" * 64})
+    assert (await driver.send("POST", "/upload", body, {"Content-Type": "application/json"})).status == 201
+    id = await store(driver)
+    await seal(driver)
+    await engine_of(driver).finish(id)
+    answer = await driver.send("GET", f"/files/{id}/content")
+    assert (answer.status, answer.code, answer.json()["reason"]) == (409, "upload-failed", "digest-mismatch")
 
 
 async def test_a_client_that_leaves_a_download_closes_the_file(driver: Driver) -> None:
@@ -555,14 +598,25 @@ async def test_the_page_of_the_description_loads_from_this_server_only(driver: D
     assert len(links) >= 6
     assert all(link.startswith("/") and not link.startswith("//") for link in links)
     assert "http" not in text.replace("http-equiv", "").replace("the HTTP API", "")
-    policy = page.headers["content-security-policy"]
-    assert "script-src 'self';" in policy
-    assert "<script>" not in text
+    policy = dict(piece.strip().split(" ", 1) for piece in page.headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == policy["base-uri"] == policy["form-action"] == policy["frame-ancestors"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert not re.search(r"<script(?![^>]* src=)|<style| style=| on[a-z]+=", text)
+    assert '<html lang="en">' in text
+    assert "<title>Onward: the HTTP API</title>" in text
+    assert 'name="viewport" content="width=device-width' in text
     for link in set(links):
         loaded = await driver.send("GET", link)
         assert loaded.status == 200
         if "/assets/" in link:
             assert "immutable" in loaded.headers["cache-control"]
+            assert loaded.headers["x-content-type-options"] == "nosniff"
+        if link.endswith(".css"):
+            assert b"@import" not in loaded.body
+            assert re.findall(rb"url\((?![\"']?data:)", loaded.body) == []
+        if link.endswith("/style.css"):
+            assert b"prefers-color-scheme: dark" in loaded.body
+            assert b":focus-visible { outline: 3px" in loaded.body
     assert (await driver.send("GET", "/docs/assets/0000/start.js")).status == 404
 
 

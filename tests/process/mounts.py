@@ -21,13 +21,16 @@ _NO_LOG_FLUSH: Final = struct.pack("I", 2)
 _SIZE: Final = {"ext4": 256 << 20, "xfs": 320 << 20}
 _MAKE: Final = {"ext4": ("mkfs.ext4", "-qF"), "xfs": ("mkfs.xfs", "-qf")}
 KINDS: Final = tuple(_MAKE)
+# Where Debian keeps them, also for a root whose PATH does not say so.
+_TOOLS: Final = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+_ENVIRON: Final = {**os.environ, "PATH": _TOOLS}
 
 
 def why_not(*tools: str) -> str | None:
     """Why this machine cannot mount what a test needs; ``None`` if it can."""
     if os.getuid() != 0:
         return "only root can mount a file system"
-    lacking = [tool for tool in ("mount", "umount", *tools) if shutil.which(tool) is None]
+    lacking = [tool for tool in ("mount", "umount", *tools) if shutil.which(tool, path=_TOOLS) is None]
     return f"not in PATH: {', '.join(lacking)}" if lacking else None
 
 
@@ -105,12 +108,12 @@ def make_tool(kind: str) -> str:
 
 def _unmount(where: Path) -> None:
     deadline = time.monotonic() + 30
-    while subprocess.run(["umount", where], check=False, capture_output=True).returncode:
+    while subprocess.run(["umount", where], check=False, capture_output=True, env=_ENVIRON).returncode:
         # Busy for as long as the kernel tidies up after killed processes.
         assert time.monotonic() < deadline, f"{where} stays busy"
         time.sleep(0.02)
 
 
 def _run(*command: str | Path) -> None:
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=_ENVIRON)
     assert done.returncode == 0, f"{' '.join(map(str, command))}: {done.stderr}"

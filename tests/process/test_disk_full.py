@@ -70,7 +70,12 @@ def test_a_disk_that_fills_up_in_mid_merge(tmp_path: Path) -> None:
         until(lambda: _complaints(server) >= 1, "the worker does not notice that the disk is full")
         assert client.manifest(source).body["state"] in {"assembling", "verifying"}
         assert not server.file(source.name).exists()
+        # A copy that does not fit gives its room back: what does fit is received and published.
+        other = Source("beside.bin", 2 * MIB, chunk=MIB, flat=True)
+        client.deliver(other)
+        check_file(server, other)
         check(server, history)
+        assert not server.file(source.name).exists()
         resize(disk, "128m")
         until(server.file(source.name).exists, "the merge is not tried again")
         client.deliver(source)

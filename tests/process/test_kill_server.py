@@ -72,6 +72,7 @@ def _storm(tmp_path: Path, seed: int, kills: int) -> None:
         are_gone(ended)
 
 
+@pytest.mark.timeout(600)
 def test_ten_kills_lose_nothing(tmp_path: Path) -> None:
     _storm(tmp_path, seed=1, kills=10)
 

@@ -341,6 +341,7 @@ def test_what_is_not_recorded(past: Past, cmd: Store, runs: list[Any], error: ty
         ((), chunk(2, part_size=4), [run(4)], [SIZED, part(4)]),
         ((NUMBERED, part(1)), chunk(1), [run(1)], []),
         (DONE_NUMBERED, chunk(1), [run(1)], []),
+        (DONE_NUMBERED, chunk(1, digest=sha256(b"late")), [run(1)], []),
         ((NUMBERED, part(1)), chunk(1, length=4), [], [length(4)]),
         ((SIZED, part(0)), chunk(2, 3), [run(4, 3)], [length(7), part(4, 3)]),
         ((SIZED,), chunk(1, 0), [run(0, 0)], [length(0), part(0, 0)]),

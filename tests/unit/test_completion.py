@@ -105,6 +105,7 @@ def test_what_contradicts_is_not_completed(past: Past, cmd: Seal, error: type[On
         ((SIZED, part(0), length(14)), complete(), {"holes": [[4, 13]], "missing": [[2, 4]]}),
         ((SIZED, part(1, 1), part(3, 2)), complete(length=8), {"holes": [[0, 0], [2, 2], [5, 7]], "missing": [[1, 2]]}),
         ((SIZED, part(0)), complete(parts=3), {"holes": [[4, 11]], "missing": [[2, 3]]}),
+        ((SIZED, part(0)), complete(parts=5), {"holes": [[4, 19]], "missing": [[2, 5]]}),
         (BROKEN_END, complete(), {"missing": [[3, 4]]}),
     ],
 )
@@ -123,6 +124,7 @@ def test_chunk_digests_say_how_many_chunks_there_are() -> None:
     with pytest.raises(LengthConflict):
         seal(whole, complete(parts=3), LIMITS)
     assert seal(whole, complete(), LIMITS) == [Sealed(length=8, parts=2)]
+    assert seal(whole, complete(parts=2), LIMITS) == [Sealed(length=8, parts=2)]
 
 
 @pytest.mark.parametrize(

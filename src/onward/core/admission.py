@@ -22,6 +22,7 @@ from onward.core.types import (
     Number,
     Offset,
     Run,
+    Sealed,
     State,
     Store,
     Stored,
@@ -80,8 +81,7 @@ def admit(upload: Upload, cmd: Store, limits: Limits) -> Admission:
     if upload.spec.sources:
         raise Refused("this upload is made of others; no byte is sent to it")
     joined = join(upload.declared, cmd.declared, limits)
-    if upload.state is State.OPEN:
-        check_fit(upload, joined)
+    check_fit(upload, joined)
     at = cmd.at
     if isinstance(at, Number):
         grant = _admit_number(upload, cmd, at, joined, limits)
@@ -151,7 +151,7 @@ def accept(
         raise AlreadyComplete("the upload was completed meanwhile; these bytes were not stored", state=upload.word)
     for run in new:
         _check_free(upload, layout, run)
-    if layout is Layout.FLAT and (runs or size):
+    if runs or size:
         joined = _end_by_short_chunk(upload, cmd, joined, sum(r.size for r in runs) if size is None else size, limits)
     check_fit(upload, joined)
     _check_total(upload, joined, new, limits)
@@ -160,15 +160,16 @@ def accept(
     if more is not None and upload.state is State.OPEN:
         events.append(Declared(declared=more))
     events += [Stored(key=r.key, size=r.size, digest=r.digest, token=r.token) for r in new]
-    if upload.seal_in_mind and _mended(upload, layout, new):
+    seal = upload.seal_in_mind
+    if seal is not None and _mended(upload, seal, layout, new):
         total = upload.received_bytes + sum(run.size for run in new)
-        if total != upload.seal_in_mind.length:
+        if total != seal.length:
             raise LengthConflict(
-                f"with these bytes the file has {total}, not the {upload.seal_in_mind.length} it was completed with",
-                expected=upload.seal_in_mind.length,
+                f"with these bytes the file has {total}, not the {seal.length} it was completed with",
+                expected=seal.length,
                 provided=total,
             )
-        return [*events, upload.seal_in_mind]
+        return [*events, seal]
     return [*events, *sealing(upload, cmd, joined, new, ended=ended, digests=digests or {})]
 
 
@@ -195,7 +196,7 @@ def _admit_number(upload: Upload, cmd: Store, at: Number, joined: Declaration, l
         _refuse_empty(number, upload)
     _refuse_after_empty(number, upload)
     limit, rule = limits.max_chunk, "chunk"
-    if already is None and left < limit:
+    if left < limit:
         limit, rule = left, "size" if joined.length is None else "length"
     return Admission(
         layout=Layout.NUMBERED, start=number, limit=limit, limit_is=rule, replay_of=already, expected=expected
@@ -362,10 +363,7 @@ def _check_total(upload: Upload, joined: Declaration, new: Sequence[Run], limits
         raise TooManyChunks(f"a file of this size may be sent in {room} pieces", limit=room)
 
 
-def _mended(upload: Upload, layout: Layout, new: Sequence[Run]) -> bool:
-    seal = upload.seal_in_mind
-    if seal is None:
-        return False
+def _mended(upload: Upload, seal: Sealed, layout: Layout, new: Sequence[Run]) -> bool:
     if layout is Layout.NUMBERED:
         lacking = {n for a, b in upload.ranges.holes(1, seal.parts + 1) for n in range(a, b)}
         return lacking <= {run.key for run in new}

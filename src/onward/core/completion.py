@@ -72,7 +72,7 @@ def _seal_numbered(upload: Upload, cmd: Seal, joined: Declaration) -> Sealed:
     if lacking:
         raise _incomplete(f"{sum(b - a + 1 for a, b in lacking)} of {count} chunks are missing", missing=lacking)
     if joined.length is not None and joined.length != upload.received_bytes:
-        if total is None and upload.received_bytes < joined.length:
+        if total is None:  # not more than declared, or it would not fit
             raise _incomplete(
                 f"{joined.length - upload.received_bytes} of {joined.length} bytes are missing",
                 missing=[[count + 1, count + 1]],

@@ -181,8 +181,8 @@ class Engine:
         upload, created = await self._begin(spec, cmd.policy, held, cmd)
         if created:
             return await self._first_bytes(upload, cmd, body, told)
-        repeated = await self._repeated(cmd)  # a rival with the same key was quicker
-        return Outcome(upload=repeated) if repeated else await self._declare_more(upload, cmd)
+        await self._repeated(cmd)  # refuses if a rival was quicker to use this key for another request
+        return await self._declare_more(upload, cmd)
 
     async def _first_bytes(self, upload: Upload, cmd: Create, body: Body, told: Told | None) -> Outcome:
         await self._queue_if_sealed(upload, fresh=True)
@@ -417,7 +417,7 @@ def _fingerprint(cmd: Create) -> str:
 
 def _same_file(held: Upload, spec: Spec) -> bool:
     """The declaration names the very file that is published under this name."""
-    said, done = spec.declared, held.published
-    if held.state is not State.DONE or done is None or said.digest != done.digest:
+    said, done = spec.declared, held.published if held.state is State.DONE else None
+    if done is None or said.digest != done.digest:
         return False
     return said.length is None or said.length == done.size

@@ -83,7 +83,7 @@ class Finishing:
             made = plan(upload, [sources[id] for id in listed])
             async with self._storage.assembling(upload.id, made, report) as assembly:
                 events = await self._conclude(upload, assembly)
-                if not events and upload.state is State.SEALED:
+                if upload.state is State.SEALED:
                     events = await self._publish(upload, made, assembly)
         self._tell(upload, events)
         if upload.state is not State.OPEN:
@@ -114,7 +114,7 @@ class Finishing:
         blob = await assembly.publish(wanted, fallback, self._rules.on_conflict, described)
         done = Published(ref=blob.ref, size=blob.size, digest=digest)
         events = await self._ledger.record(upload, lambda u: _if_sealed(u, done))
-        if not events and upload.state is State.GONE:
+        if upload.state is State.GONE:
             # Cancelled between the read-back and here: nothing of it may stay visible.
             await self._storage.remove(blob.ref, upload.id)
         return events
@@ -168,6 +168,6 @@ def final_name(template: str, upload: Upload) -> str:
         name = "file"
     owner = names.segment(upload.spec.owner) if upload.spec.owner else ""
     path = template.replace("{id}", upload.id).replace("{owner}", owner).replace("{filename}", name)
-    if owner and "{owner}" not in template:
+    if "{owner}" not in template:
         path = f"{owner}/{path}"
     return "/".join(piece for piece in path.split("/") if piece)

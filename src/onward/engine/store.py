@@ -16,6 +16,7 @@ from onward.core.types import (
     Append,
     Buffer,
     Completes,
+    Declaration,
     Digest,
     Event,
     Failed,
@@ -155,7 +156,7 @@ class Storing:
 
     async def _take_whole(self, upload: Upload, cmd: Store, grant: Admission, intake: Intake) -> Outcome:
         pieces = list(_pieces(upload, grant.start, grant.start + _most(grant, cmd)))
-        if len(pieces) > 1 or any(recorded for recorded, _, _ in pieces):
+        if any(recorded for recorded, _, _ in pieces):
             intake.tap = Hasher((SHA256, *(d.algorithm for d in cmd.digests)))
         runs: list[Run] = []
         digests: Mapping[str, Digest] = {}
@@ -320,11 +321,11 @@ class Storing:
             await self._hash(hasher, intake.run(stored.size))
             if isinstance(cmd.at, Append) and not await intake.at_end():
                 raise AlreadyComplete("the upload was completed before; these bytes were not stored", state=upload.word)
-            if not await intake.at_end() or hasher.size != stored.size or hasher.digest() != stored.digest:
+            if not await intake.at_end() or hasher.digest() != stored.digest:
                 _refuse_lie(cmd, intake)
                 raise part_conflict(grant.layout, stored.key, stored)
             _check_digests(cmd.digests, hasher.digests())
-        if cmd.declared != type(cmd.declared)() and upload.sealed is None:
+        if cmd.declared != Declaration():
             await self._record(upload, cmd, [], 0)
         return Outcome(upload=upload, part=stored, size=stored.size, fresh=False)
 
@@ -348,7 +349,7 @@ def _update(hasher: Hasher, blocks: Sequence[Buffer]) -> None:
 
 def _span(grant: Admission, cmd: Store) -> Span:
     start, end = grant.span
-    if grant.layout is Layout.FLAT and cmd.size is not None:
+    if cmd.size is not None:
         end = min(end, start + max(cmd.size, 1))
     return start, end
 
@@ -392,7 +393,7 @@ def _raise_if_failed(events: Sequence[Event]) -> None:
 
 
 def _too_long(grant: Admission, cmd: Store) -> OnwardError:
-    if cmd.size is not None and cmd.size <= grant.limit:
+    if cmd.size is not None:
         return BadBody(f"the body goes on after the {cmd.size} bytes that it claims to have")
     return over_limit(grant)
 

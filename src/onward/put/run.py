@@ -12,7 +12,7 @@ import httpx
 import msgspec
 from msgspec.structs import replace
 
-from onward.put.backoff import Patience
+from onward.put.backoff import Backoff, Patience
 from onward.put.client import ChunkApi
 from onward.put.faults import Ended, OutOfPatience
 from onward.put.progress import Board, Track
@@ -46,6 +46,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     retries: int | None
     wait: bool
     stall: float = STALL
+    backoff: Backoff = Backoff()
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +85,7 @@ async def run(plan: Plan, board: Board, tell: Callable[[Told], None]) -> None:
     lanes = Lanes(plan.parallel)
     turn = asyncio.Semaphore(plan.parallel)
     async with httpx.AsyncClient(headers=headers, timeout=timeout, limits=limits, mounts=straight) as http:
-        api = ChunkApi(http, plan.base, patience=patience, most_tries=plan.retries)
+        api = ChunkApi(http, plan.base, patience=patience, most_tries=plan.retries, backoff=plan.backoff)
 
         async def one(job: Job, track: Track) -> None:
             async with turn:

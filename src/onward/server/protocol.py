@@ -172,6 +172,9 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._raw = 0
+        if not self.cycle.body:
+            # Added to an empty bytearray every piece would be copied; empty bytes let it through as it is.
+            self.cycle.body = b""  # type: ignore[assignment]  # uvicorn only adds to it and takes its bytes
         super().on_body(body)
 
     def on_message_complete(self) -> None:

@@ -16,6 +16,9 @@ import msgspec
 PIECE: Final = 64 * 1024
 """Most bytes forwarded at a time."""
 
+HELD: Final = 128 * 1024
+"""Bytes that a connection holds on their way up, about."""
+
 
 class Kind(StrEnum):
     """What befalls a connection once its bytes have come so far."""
@@ -108,8 +111,12 @@ class ChaosProxy:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[ChaosProxy]:
         """Forward until the block ends; every connection is closed then."""
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
+        listener = socket.socket()
+        # Little is held between the two sides, so that a slow connection is felt by who sends.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, HELD)
+        listener.bind(("127.0.0.1", 0))
+        server = await asyncio.start_server(self._accept, sock=listener, limit=PIECE)
+        self.port = listener.getsockname()[1]
         try:
             yield self
         finally:

@@ -22,11 +22,13 @@ class RawBody:
 
     __slots__ = ("_ended", "_length", "_receive", "_taken")
 
-    def __init__(self, receive: Receive, headers: Mapping[str, str]) -> None:
+    def __init__(self, receive: Receive, headers: Mapping[str, str], http_version: str = "1.1") -> None:
         self._receive = receive
         length = headers.get("content-length", "")
         self._length = int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None
-        self._ended = self._length == 0 or (self._length is None and "transfer-encoding" not in headers)
+        # In HTTP/1 a body announces itself; in HTTP/2 only its end does.
+        silent = self._length is None and "transfer-encoding" not in headers and http_version.startswith("1")
+        self._ended = self._length == 0 or silent
         self._taken = 0
 
     @property

@@ -21,7 +21,7 @@ from onward.wire.message import Reply
 
 FOREVER: Final = "public, max-age=31536000, immutable"
 POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src data:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
@@ -40,6 +40,39 @@ window.addEventListener("DOMContentLoaded", () => {
 });
 """
 
+STYLE: Final = b"""\
+:root { color-scheme: light; }
+body { margin: 0; }
+noscript { display: block; padding: 1rem; font: 1rem sans-serif; }
+#page :focus-visible { outline: 3px solid #1a5fd0; outline-offset: 2px; }
+.swagger-ui .info { margin: 24px 0; }
+.swagger-ui .info a, .swagger-ui .markdown a { color: #1a5fd0; }
+.swagger-ui .btn.authorize { color: #1b6e47; border-color: currentcolor; }
+.swagger-ui .btn.authorize svg { fill: currentcolor; }
+.swagger-ui .opblock .opblock-summary-method { color: #111; text-shadow: none; }
+.swagger-ui .opblock-head .opblock-summary-method { color: #fff; }
+.swagger-ui .opblock .opblock-summary-path { overflow-wrap: anywhere; }
+.swagger-ui table.responses-table td, .swagger-ui .parameters-col_description { overflow-wrap: anywhere; }
+@media (max-width: 640px) {
+  .swagger-ui .wrapper { padding: 0 8px; }
+  .swagger-ui .info .title { font-size: 26px; }
+  .swagger-ui .opblock .opblock-summary { flex-wrap: wrap; }
+  .swagger-ui .opblock .opblock-summary-description { flex-basis: 100%; padding: 4px 0; text-align: start; }
+  .swagger-ui .parameters-col_name, .swagger-ui .response-col_status { min-width: 5.5em; width: auto; }
+  .swagger-ui table.model tr td, .swagger-ui .opblock-body pre { max-width: 80vw; }
+}
+@media (prefers-color-scheme: dark) {
+  /* The whole page turned over, hues kept; what is dark in the light is turned back. */
+  :root { filter: invert(0.92) hue-rotate(180deg); background: #fff; scrollbar-color: #777 #141414; }
+  .swagger-ui .opblock-delete .opblock-summary-method { color: #fff; }
+  .swagger-ui .highlight-code, .swagger-ui .microlight, .swagger-ui .responses-inner .curl {
+    filter: invert(1) hue-rotate(180deg);
+  }
+  .swagger-ui .highlight-code .microlight { filter: none; }
+  .swagger-ui, .swagger-ui .info li, .swagger-ui .info p, .swagger-ui .opblock-description-wrapper p { color: #222; }
+}
+"""
+
 PAGE: Final = """\
 <!doctype html>
 <html lang="en">
@@ -48,6 +81,8 @@ PAGE: Final = """\
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Onward: the HTTP API</title>
 <link rel="icon" href="{icon}">
+<meta name="color-scheme" content="light dark">
+<link rel="stylesheet" href="{swagger}">
 <link rel="stylesheet" href="{style}">
 <script src="{bundle}" defer></script>
 <script src="{start}" defer></script>
@@ -82,7 +117,7 @@ def assets() -> dict[str, Asset]:
         "favicon-32x32.png": "image/png",
     }
     found = {name: Asset(kind, shipped.joinpath(name).read_bytes()) for name, kind in kinds.items()}
-    return {**found, "start.js": Asset("text/javascript", START)}
+    return {**found, "start.js": Asset("text/javascript", START), "style.css": Asset("text/css", STYLE)}
 
 
 def docs_routes(site: Site) -> Sequence[HTTPRouteHandler]:
@@ -94,7 +129,8 @@ def docs_routes(site: Site) -> Sequence[HTTPRouteHandler]:
         href = {name: f"{prefix}/docs/assets/{asset.tag}/{name}" for name, asset in known.items()}
         text = PAGE.format(
             icon=href["favicon-32x32.png"],
-            style=href["swagger-ui.css"],
+            swagger=href["swagger-ui.css"],
+            style=href["style.css"],
             bundle=href["swagger-ui-bundle.js"],
             start=href["start.js"],
             schema=f"{prefix}/openapi.json",

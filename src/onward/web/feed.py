@@ -79,7 +79,7 @@ class Listener:
         self.news: deque[FeedItem] = deque()
         self.progress: dict[UploadId, Progress | Verifying] = {}
         self.seen = 0
-        """All that concerns this listener up to this ``seq`` is in the mailbox or was taken out of it."""
+        """Until it ends, all that concerns this listener up to this ``seq`` is in the mailbox or was taken out."""
         self.ended = False
         self._wake = anyio.Event()
 
@@ -101,8 +101,6 @@ class Listener:
 
     def tell(self, item: FeedItem) -> None:
         """Put an event in; a mailbox that is full ends, for the client to come back to where it was."""
-        if self.ended:
-            return
         if len(self.news) >= self._most_news:
             self.end()
             return
@@ -120,8 +118,7 @@ class Listener:
 
     def reached(self, seq: int) -> None:
         """Everything up to ``seq`` has been told."""
-        if not self.ended:
-            self.seen = seq
+        self.seen = seq
 
     def end(self) -> None:
         """No more will come."""
@@ -134,8 +131,7 @@ class Listener:
             await self._wake.wait()
         if not self._wake.is_set():
             return False
-        if not self.ended:
-            self._wake = anyio.Event()
+        self._wake = anyio.Event()
         return True
 
 
@@ -187,8 +183,7 @@ class Feed:
                 except Exception:
                     log.warning("the events could not be read; they are read again", exc_info=True)
                 await anyio.sleep(self._every)
-            if not self._listeners:
-                self._wanted = anyio.Event()
+            self._wanted = anyio.Event()
 
     def end(self) -> None:
         """End all streams, now and from now on."""
@@ -300,7 +295,7 @@ class Feed:
                 continue
             followed += 1
             work = await engine.catalog.work(id)
-            if work is None or work == last:
+            if work is None or (last and (work.phase, work.done) == (last.phase, last.done)):
                 continue
             self._sealed[id] = (owner, work)
             for listener in listeners:

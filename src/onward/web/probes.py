@@ -76,8 +76,10 @@ async def _check(check: Callable[[], Awaitable[None]], otherwise: Standing) -> C
             await check()
         except OnwardError as error:
             return CheckView(status=otherwise, reason=error.detail)
-        except Exception:  # noqa: BLE001 - whatever a backend's library raises
-            log.warning("a readiness check failed", exc_info=True)
+        except Exception as error:  # noqa: BLE001 - whatever a backend's library raises
+            # Probes come every few seconds: one line each, the whole story only for who looks for it.
+            log.warning("a readiness check failed: %s", type(error).__name__)
+            log.debug("the failed check", exc_info=True)
             return CheckView(status=otherwise, reason="it cannot be reached")
     if scope.cancelled_caught:
         return CheckView(status=otherwise, reason=f"no answer within {PATIENCE:g} seconds")

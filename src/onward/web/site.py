@@ -122,7 +122,7 @@ class Exchange:
         self.request = request
         self.headers = headers_of(scope)
         self.hrefs = site.links.hrefs(scope, self.headers)
-        self.body = RawBody(request.receive, self.headers)
+        self.body = RawBody(request.receive, self.headers, scope["http_version"])
         site.watch(cast("Mapping[str, Any]", scope))
 
     @property

@@ -12,7 +12,7 @@ import anyio.lowlevel
 
 from onward.core.digest import SHA256, Hasher
 from onward.core.types import Copy, Digest, Layout, Phase, Plan, UploadId
-from onward.errors import Locked
+from onward.errors import Locked, NoSpace
 from onward.ports import Progress
 from onward.storage.local.disk import Disk, flat, parts
 from onward.storage.local.holding import Held, copy_some
@@ -47,9 +47,15 @@ async def assemble(
     if held.fd is None:
         return Hasher((SHA256, *plan.algorithms)).digests(), plan.copies
     copying = plan.layout is Layout.NUMBERED and not held.published
-    if copying:
-        await _copy_all(disk, held.fd, plan, progress)
-    await disk.run(partial(_trim_and_sync, disk, held, plan))
+    try:
+        if copying:
+            await _copy_all(disk, held.fd, plan, progress)
+        await disk.run(partial(_trim_and_sync, disk, held, plan))
+    except NoSpace:
+        if copying:
+            # Others can use the room meanwhile; when there is enough, all is copied again.
+            await disk.run(partial(disk.fs.truncate, held.fd, 0))
+        raise
     digests, bad = await _verify(disk, held.fd, plan, progress)
     if bad and copying:
         # What was copied before a crash or a re-sent part may be old: once more from the parts.

@@ -70,7 +70,8 @@ def _leave(target: Target, writing: Future[None] | None) -> None:
 
 def _keep(block: Buffer) -> Buffer:
     """The block itself if nobody can change it, else a copy: the caller may use its buffer again."""
-    return block if isinstance(block, bytes) else bytes(block)
+    owner = block.obj if isinstance(block, memoryview) else block
+    return block if isinstance(owner, bytes) else bytes(block)
 
 
 class _File:

@@ -37,6 +37,7 @@ from onward.core.types import (
     Store,
     Target,
     UploadId,
+    is_id,
     make_id,
 )
 from onward.core.upload import Upload
@@ -275,10 +276,10 @@ class Engine:
 
     async def _find(self, target: Target, caller: Caller) -> Upload:
         if isinstance(target, ClientName):
-            known = await self.catalog.find(target)
-            if known is None:
+            held = await self._holder(target)
+            if held is None:
                 raise await self._unknown(target)
-            return await self.ledger.load(known)
+            return held
         upload = await self.ledger.load(target)
         if upload.spec.owner != caller.owner and not caller.operator:
             raise NotFound
@@ -301,8 +302,15 @@ class Engine:
         return NotFound(f"there is no upload {name.name!r}")
 
     async def _holder(self, name: ClientName) -> Upload | None:
+        """The upload of this name; or, where no upload has it, the one whose id it is: of any dialect."""
         known = await self.catalog.find(name)
-        return None if known is None else await self.ledger.load(known)
+        if known is not None:
+            return await self.ledger.load(known)
+        if is_id(name.name):
+            row = await self.catalog.summary(UploadId(name.name))
+            if row is not None and row.owner == name.owner:
+                return await self.ledger.load(row.id)
+        return None
 
     async def _repeated(self, cmd: Create) -> Upload | None:
         """The upload that this idempotency key made before."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import anyio
 import msgspec
@@ -16,6 +17,7 @@ from onward.core.types import Phase, UploadId
 from onward.engine.engine import Engine
 from onward.ports import Caller, WorkDone
 from onward.web import feed as feed_module
+from onward.web.events import _replay
 from onward.web.feed import Feed, Progress, Verifying, progress_of
 from tests.integration.asgi_driver import Answer, Driver, memory_engine, running
 from tests.integration.sse_client import events_in
@@ -120,6 +122,68 @@ async def test_a_sealed_upload_is_followed_however_many_there_are(
         await feed.poll(engine)
         clock.now += 0.1
     assert [list(listener.progress) for listener in listeners] == [[id] for id in ids]
+
+
+async def test_only_what_somebody_listens_to_is_looked_at(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, clock = engine_of(driver), Clock()
+    feed = Feed(clock=clock)
+    grows, works = await store(driver, "grows"), await store(driver, "works")
+    listeners = [feed.listener(id=id) for id in (grows, works)]
+    for listener in listeners:
+        await feed.join(engine, listener)
+    looked: list[UploadId] = []
+    read, work = engine.journal.read, engine.catalog.work
+
+    async def noted_read(id: UploadId, *given: Any, **named: Any) -> Any:
+        looked.append(id)
+        return await read(id, *given, **named)
+
+    async def noted_work(id: UploadId) -> WorkDone | None:
+        looked.append(id)
+        return await work(id)
+
+    await store(driver, "grows", 2)
+    for name in ("other", "another"):
+        await store(driver, name)
+    for name in ("works", "other"):
+        assert (await seal(driver, name)).status == 202
+    engine.journal.read = noted_read  # type: ignore[method-assign]  # notes, and asks the real one
+    engine.catalog.work = noted_work  # type: ignore[method-assign]  # as above
+    await feed.poll(engine)
+    assert looked == [grows, works]
+    monkeypatch.setattr(feed_module, "MOST_SEALED", 1)
+    await feed.join(engine, feed.listener(everyone=True))
+    looked.clear()
+    clock.now += 1
+    await feed.poll(engine)
+    assert looked == [works]  # the other one has its turn next
+    await feed.poll(engine)
+    assert len(set(looked)) == 2
+
+
+async def test_who_comes_back_to_an_upload_that_goes_on_hears_how_far_it_is(driver: Driver) -> None:
+    id = await store(driver, "f")
+    await store(driver, "other")  # its events come later, and are no concern of this stream
+    async with driver.watching("GET", f"/uploads/{id}/events", {"Last-Event-ID": "0"}) as line:
+        await line.wait_for(b"event: progress")
+        await store(driver, "f", 2)
+        await seal(driver, "f")
+        body = await line.wait_for(b"event: sealed")
+    told = events_in(body)
+    assert [event.name for event in told if event.name != "progress"] == ["created", "sealed"]
+    assert told[1].data == {"id": id, "received": 1, "length": None, "offset": 1}
+    assert {event.data["id"] for event in told} == {id}
+
+
+async def test_a_replay_ends_where_the_live_stream_begins(driver: Driver) -> None:
+    engine = engine_of(driver)
+    for number in range(3):
+        await store(driver, f"f{number}")
+    last = await engine.catalog.last_seq()
+    seqs = [[item.seq async for item in _replay(engine, after, upto, None)] for after, upto in ((0, last), (0, 5))]
+    assert seqs[0] == [1, 4, 7]
+    assert seqs[1] == [1, 4]
+    assert [item.seq async for item in _replay(engine, last, last, None)] == []
 
 
 async def test_a_silent_stream_says_that_it_lives() -> None:

@@ -224,22 +224,25 @@ async def test_another_file_of_the_name_is_never_mixed_in(server: RealServer, tm
     assert server.file("taken.bin").read_bytes() == old
 
 
-async def test_a_finished_file_in_other_pieces_is_compared_as_a_whole(server: RealServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("first", "code"), [(3 * MIB, "part-conflict"), (5 * MIB // 2, "different-file")])
+async def test_a_finished_file_in_other_pieces_is_compared_all_the_same(
+    server: RealServer, tmp_path: Path, first: int, code: str
+) -> None:
+    name = f"pieces-of-{first}.bin"
     old = make(tmp_path / "old", 4 * MIB)
     async with httpx.AsyncClient(trust_env=False) as client:
-        for number, start in ((1, 0), (2, 3 * MIB)):
-            piece = old[start : start + 3 * MIB]
-            assert (await client.put(f"{server.base}/pieces.bin-{number}", content=piece)).status_code == 201
-        await client.post(f"{server.base}/complete", json={"file_unique_name": "pieces.bin", "total_chunks": 2})
+        for number, piece in ((1, old[:first]), (2, old[first:])):
+            assert (await client.put(f"{server.base}/{name}-{number}", content=piece)).status_code == 201
+        await client.post(f"{server.base}/complete", json={"file_unique_name": name, "total_chunks": 2})
         async with asyncio.timeout(PATIENCE):
-            while (await client.get(f"{server.base}/pieces.bin")).json()["state"] != "done":  # noqa: ASYNC110
+            while (await client.get(f"{server.base}/{name}")).json()["state"] != "done":  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
     (tmp_path / "new").write_bytes(old[: 3 * MIB] + bytes(MIB))
-    told = (await put(server.base, tmp_path / "new", name="pieces.bin")).one
-    assert (told.exit_code, told.code, told.sent) == (1, "different-file", 0)
-    told = (await put(server.base, tmp_path / "old", name="pieces.bin")).one
+    told = (await put(server.base, tmp_path / "new", name=name)).one
+    assert (told.exit_code, told.code, told.sent) == (1, code, 0)
+    told = (await put(server.base, tmp_path / "old", name=name)).one
     assert (told.exit_code, told.outcome, told.sent) == (0, "done", 0)
-    assert server.file("pieces.bin").read_bytes() == old
+    assert server.file(name).read_bytes() == old
 
 
 async def test_another_file_half_sent_under_the_name_is_a_clear_error(server: RealServer, tmp_path: Path) -> None:

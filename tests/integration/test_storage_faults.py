@@ -350,3 +350,19 @@ async def test_a_probe_tells_of_a_full_disk() -> None:
         await storage.check()
     assert fs.listdir("trash") == []
     assert fs.open_files == 0
+
+
+class Tidied(SimFs):
+    """Another process starts, and empties the trash, whenever this one syncs a file."""
+
+    def fdatasync(self, fd: int) -> None:
+        super().fdatasync(fd)
+        for name in self.listdir("trash"):
+            self.unlink(f"trash/{name}")
+
+
+@pytest.mark.anyio
+async def test_a_probe_that_another_process_tidies_away_is_no_fault() -> None:
+    storage = LocalStorage(Tidied(), threads=Inline())
+    await storage.check()
+    await storage.close()

@@ -541,6 +541,14 @@ async def test_probes_tell_what_can_be_done() -> None:
         assert (answer.status, answer.json()["checks"]["storage"]["status"]) == (503, "failed")
 
 
+async def test_a_check_that_hangs_is_a_reason(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onward.web.probes.PATIENCE", 0.01)
+    engine_of(driver).storage.check = anyio.sleep_forever  # type: ignore[method-assign]  # a disk that hangs
+    answer = await driver.send("GET", "/ready")
+    assert (answer.status, answer.json()["checks"]["storage"]["status"]) == (503, "failed")
+    assert answer.json()["checks"]["storage"]["reason"].startswith("no answer within")
+
+
 async def test_the_description_is_valid_and_whole(driver: Driver) -> None:
     answer = await driver.send("GET", "/openapi.json")
     document = answer.json()

@@ -36,12 +36,16 @@ def test_numbers_beyond_the_file_are_left_out() -> None:
     assert list(Cut(10, 4).numbers([(0, 1), (3, 99), (50, 60)])) == [1, 3]
 
 
-@given(CUTS, st.lists(st.tuples(st.none() | st.integers(-2, 30), st.integers(0, 3000), st.text(max_size=3))))
-def test_only_whole_chunks_of_this_cut_are_known(cut: Cut, parts: list[tuple[int | None, int, str]]) -> None:
-    known = cut.known(parts)
-    assert all(1 <= number <= cut.count for number in known)
-    for number, digest in known.items():
-        assert (number, cut.span(number)[1], digest) in parts
+@given(st.data(), CUTS)
+def test_a_chunk_is_known_by_where_it_lies(data: st.DataObject, cut: Cut) -> None:
+    whole = [(*cut.span(number), f"{number}") for number in range(1, cut.count + 1)]
+    held = data.draw(st.lists(st.sampled_from(whole), unique=True))
+    strange = data.draw(
+        st.lists(st.tuples(st.none() | st.integers(-3000, 20_000), st.integers(0, 4000), st.just("strange")))
+    )
+    places = {(start, size) for start, size, _ in whole}
+    known = cut.known([*held, *(part for part in strange if part[:2] not in places)])
+    assert known == {int(digest): digest for _, _, digest in held}
 
 
 @pytest.mark.parametrize(

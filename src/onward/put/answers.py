@@ -12,7 +12,7 @@ class Part(msgspec.Struct, frozen=True):
 
     size: int
     sha256: str
-    number: int | None = None
+    offset: int | None = None
 
 
 class Progress(msgspec.Struct, frozen=True):

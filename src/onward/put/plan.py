@@ -35,12 +35,18 @@ class Cut(msgspec.Struct, frozen=True):
             yield from range(max(1, first), min(last, self.count) + 1)
 
     def known(self, parts: Iterable[tuple[int | None, int, str]]) -> dict[int, str]:
-        """The SHA-256 of those chunks that the server holds in one piece, from its parts: number, size, digest."""
-        return {
-            number: digest
-            for number, size, digest in parts
-            if number is not None and 1 <= number <= self.count and size == self.span(number)[1]
-        }
+        """The SHA-256 of those chunks that the server holds in one piece, from its parts: offset, size, digest.
+
+        Parts are told apart by where they lie: their numbers may be those of another cut.
+        """
+        found: dict[int, str] = {}
+        for offset, size, digest in parts:
+            if offset is None or offset % self.chunk_size or not 0 <= offset <= self.size:
+                continue
+            number = offset // self.chunk_size + 1
+            if number <= self.count and size == self.span(number)[1]:
+                found[number] = digest
+        return found
 
 
 def other_chunk_size(cut: Cut, code: str, facts: Mapping[str, object]) -> int | None:

@@ -135,7 +135,7 @@ class Sending:
         self, source: Source, cut: Cut, standing: Standing | None, tasks: asyncio.TaskGroup
     ) -> None:
         parts = [] if standing is None else standing.chunks
-        known = cut.known((part.number, part.size, part.sha256) for part in parts)
+        known = cut.known((part.offset, part.size, part.sha256) for part in parts)
         over = standing is not None and standing.state != "receiving"
         for number in range(1, cut.count + 1):
             size = cut.span(number)[1]

@@ -17,7 +17,7 @@ from onward.ports import Progress
 from onward.storage.local.disk import Disk, flat, parts
 from onward.storage.local.holding import Held, copy_some
 
-BLOCK: Final = 2 << 20
+BLOCK: Final = 4 << 20
 """Bytes read back at a time; two such blocks are reused."""
 _COPY: Final = 16 << 20
 _TELL: Final = 64 << 20

@@ -321,7 +321,7 @@ def _probe(disk: Disk) -> None:
         finally:
             disk.fs.close(fd)
     finally:
-        disk.fs.unlink(path)
+        disk.forget(path)  # another process that starts may have emptied the trash meanwhile
 
 
 def _prepared(root: Path | str | Fs) -> Fs:

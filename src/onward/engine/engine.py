@@ -374,11 +374,16 @@ class Engine:
             name=spec.name,
             replaces=None if replaced is None else replaced.id,
             key=None if key is None else (spec.owner, key),
-            sync=self.rules.durable_parts,
+            sync=self._must_sync(asked, spec, policy),
         )
         if got != new:
             await self.storage.discard(new)
         return await self.ledger.load(got), got == new
+
+    def _must_sync(self, asked: Create | None, spec: Spec, policy: Policy) -> bool:
+        if asked is None:
+            return False  # a chunk follows, and its own event is synced behind this one before anybody is told
+        return self.rules.durable_parts or (self.rules.durable_seal and _is_full_at_once(spec, policy))
 
     # -- space and work -----------------------------------------------------------------------------
 

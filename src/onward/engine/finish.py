@@ -16,7 +16,7 @@ from onward.core.types import Damaged, Event, Failed, Phase, Plan, Published, St
 from onward.core.upload import Upload
 from onward.engine.ledger import Ledger
 from onward.engine.rules import Rules
-from onward.errors import Locked, NotFound, OnwardError, Refused, Signal
+from onward.errors import BadName, Locked, NotFound, OnwardError, Refused, Signal
 from onward.ports import FINISH, Assembly, Catalog, Hooks, Locks, Storage, WorkDone
 
 log = logging.getLogger("onward.finish")
@@ -111,7 +111,11 @@ class Finishing:
             return await self._ledger.record(upload, lambda u: _if_sealed(u, refusal))
         digest = assembly.digests[SHA256]
         described = manifest.encode(manifest.build(upload, made, digest.value, self._clock()))
-        blob = await assembly.publish(wanted, fallback, self._rules.on_conflict, described)
+        try:
+            blob = await assembly.publish(wanted, fallback, self._rules.on_conflict, described)
+        except BadName:
+            log.error("a hook wants upload %s published as %r, which is no name for a file", upload.id, wanted[:200])
+            blob = await assembly.publish(fallback, fallback, self._rules.on_conflict, described)
         done = Published(ref=blob.ref, size=blob.size, digest=digest)
         events = await self._ledger.record(upload, lambda u: _if_sealed(u, done))
         if upload.state is State.GONE:

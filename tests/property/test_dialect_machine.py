@@ -217,4 +217,3 @@ TestDialectMachine.settings = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-

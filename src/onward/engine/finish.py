@@ -114,7 +114,7 @@ class Finishing:
         try:
             blob = await assembly.publish(wanted, fallback, self._rules.on_conflict, described)
         except BadName:
-            log.exception("a hook wants upload %s published as %r, which is no name for a file", upload.id, wanted[:200])
+            log.exception("a hook wants upload %s published as %r, no name for a file", upload.id, wanted[:200])
             blob = await assembly.publish(fallback, fallback, self._rules.on_conflict, described)
         done = Published(ref=blob.ref, size=blob.size, digest=digest)
         events = await self._ledger.record(upload, lambda u: _if_sealed(u, done))

@@ -34,6 +34,7 @@ from onward.errors import (
     AppendTooSmall,
     BadField,
     ChunkTooLarge,
+    DigestMismatch,
     LengthConflict,
     MethodNotAllowed,
     NotFound,
@@ -41,7 +42,7 @@ from onward.errors import (
 )
 from onward.wire import disposition, fields, metadata, structured
 from onward.wire.bodies import MULTIPART, check_metadata, unsupported
-from onward.wire.draft_final import WANT, end_of, final
+from onward.wire.draft_final import MISMATCH, WANT, end_of, final, other_whole
 from onward.wire.draft_refusals import breaks_limit, refusal
 from onward.wire.draft_versions import FIELD, PARTIAL, UNSAID, Missing, Version, is_partial, speaks, version_of
 from onward.wire.message import Head, Hrefs, Reply, Work
@@ -248,6 +249,10 @@ class Draft:
     def refuse(self, error: OnwardError, head: Head | None, hrefs: Hrefs, *, upload: Upload | None = None) -> Reply:
         """What to say of a command that was not carried out; ``upload``, if it is known, gives the offset too."""
         version = UNSAID if head is None else version_of(head.headers)
+        if isinstance(error, DigestMismatch) and error.facts.get("reason") == MISMATCH:
+            # Seen with the last byte; which digest was announced stands in the upload or in this request.
+            announced = upload.declared.digest if upload is not None else head and _whole_digest(head)
+            error = error if announced is None else other_whole(announced)
         reply = refusal(error, head, version)
         headers = dict(reply.headers)
         if breaks_limit(error):

@@ -15,6 +15,8 @@ from onward.wire.draft_versions import Version
 from onward.wire.message import Head, Hrefs, Reply, Work
 
 WANT: Final = "Want-Repr-Digest"
+MISMATCH: Final = "digest-mismatch"
+"""Why an upload failed whose whole has another digest than was announced."""
 
 
 class FinalView(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,14 +36,19 @@ def end_of(upload: Upload, command: Command) -> OnwardError:
     if upload.state is State.GONE:
         return UploadOver(f"the upload is {upload.word}", reason=upload.reason)
     digest = upload.declared.digest
-    if upload.reason == "digest-mismatch" and digest is not None and isinstance(command, Create | Store):
-        return DigestMismatch(
-            f"the whole has another {digest.algorithm} than was announced; the upload has failed",
-            field="Repr-Digest",
-            algorithm=digest.algorithm,
-            expected=digest.value.hex(),
-        )
+    if upload.reason == MISMATCH and digest is not None and isinstance(command, Create | Store):
+        return other_whole(digest)
     return UploadFailed(f"the upload has failed: {upload.reason}", reason=upload.reason)
+
+
+def other_whole(digest: Digest) -> DigestMismatch:
+    """The refusal of bytes that made the whole another one than ``digest`` announced."""
+    return DigestMismatch(
+        f"the whole has another {digest.algorithm} than was announced; the upload has failed",
+        field="Repr-Digest",
+        algorithm=digest.algorithm,
+        expected=digest.value.hex(),
+    )
 
 
 def final(

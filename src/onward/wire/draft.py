@@ -251,7 +251,7 @@ class Draft:
         version = UNSAID if head is None else version_of(head.headers)
         if isinstance(error, DigestMismatch) and error.facts.get("reason") == MISMATCH:
             # Seen with the last byte; which digest was announced stands in the upload or in this request.
-            announced = upload.declared.digest if upload is not None else head and _whole_digest(head)
+            announced = _announced(head, upload)
             error = error if announced is None else other_whole(announced)
         reply = refusal(error, head, version)
         headers = dict(reply.headers)
@@ -335,6 +335,12 @@ def _refuse_upload_fields(head: Head) -> None:
 
 def _body_digests(head: Head) -> tuple[Digest, ...]:
     return fields.digests("Content-Digest", head.headers.get("content-digest", ""))
+
+
+def _announced(head: Head | None, upload: Upload | None) -> Digest | None:
+    if upload is not None:
+        return upload.declared.digest
+    return None if head is None else _whole_digest(head)
 
 
 def _whole_digest(head: Head) -> Digest | None:

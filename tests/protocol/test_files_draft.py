@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -27,6 +29,7 @@ pytestmark = pytest.mark.anyio
 NOBODY = f"/files/{'0' * 32}"
 TEN = {"Upload-Length": "10"}
 FROM_6 = [number for number in VERSIONS if number >= 6]
+MD5_OF_ABD = base64.b64encode(hashlib.md5(b"abd", usedforsecurity=False).digest()).decode()
 LIMITS = "max-size=1000, min-size=0, max-append-size=1000, min-append-size=0"
 
 
@@ -175,6 +178,16 @@ ROWS: Sequence[Row] = [
         }),
         begin(b"abc", complete="?1", status=202, headers={"Repr-Digest": digest(b"abc")}),
     ]),
+    Row("D-03 D-02 digests of old, and one that is not computed", [
+        begin(),
+        append(0, b"abc", 400, headers={"Content-Digest": f"md5=:{MD5_OF_ABD}:"}),
+        append(0, b"abd", 204, headers={"Content-Digest": f"crc32c=:AAAA:, md5=:{MD5_OF_ABD}:"}),
+        append(3, b"e", 400, headers={"Content-Digest": "crc32c=:AAAA:"}),
+        told(3),
+    ]),
+    Row("R-42 an empty file of a client that sends no more", [
+        begin(version=5, headers={"Upload-Length": "0"}), told(0, complete="?1", version=5)
+    ]),
     Row("D-06 the digest that is wanted", [
         begin(b"abc", complete="?1", status=202, headers={"Want-Repr-Digest": "sha-256=10"}, has={
             "Repr-Digest": digest(b"abc")
@@ -198,6 +211,15 @@ async def test_the_answer_is_about_the_upload_and_the_content_lies_elsewhere(fil
         assert (answer.status, answer.body) == (204, b"")
         assert answer.headers["upload-complete"] == "?1"
     assert (await files.driver.send("GET", files.begun[-1])).status == 303
+
+
+async def test_limits_stay_as_they_were_told(files: Room) -> None:
+    """R-14: from discovery to the last byte; the remaining time alone counts down."""
+    steps = (draft("OPTIONS", "/files", 200), begin(headers=TEN), told(0), append(0, b"abc", 204), told(3))
+    told_limits = [(await files.ask(step)).headers["upload-limit"].partition(", max-age=") for step in steps]
+    assert {sizes for sizes, _, _ in told_limits} == {LIMITS}
+    ages = [int(age) for _, _, age in told_limits[:3]]  # a byte that comes sets it back to the start
+    assert ages == sorted(ages, reverse=True)
 
 
 class Said(NamedTuple):

@@ -14,6 +14,7 @@ from litestar.connection import ASGIConnection
 
 from onward.engine.engine import Engine
 from onward.engine.sweep import sweep
+from onward.errors import Unauthorized
 from onward.hooks.none import NoHooks
 from onward.journal.memory import MemoryJournal
 from onward.locks.memory import MemoryLocks
@@ -265,6 +266,24 @@ async def test_an_upload_is_there_for_its_owner_alone() -> None:
             tus("HEAD", "@", 200, headers=ada),
         ])  # fmt: skip
         assert re.fullmatch("[0-9a-f]{32}", files.id)
+
+
+def nobody(connection: ASGIConnection) -> Caller:  # type: ignore[type-arg]  # whatever application it is of
+    raise Unauthorized
+
+
+async def test_somebody_unknown_is_turned_away_in_the_words_of_the_request() -> None:
+    """R-38: to begin an upload again cannot help, to go on with one may."""
+    async with room(caller=nobody) as files:
+        await files.play([
+            begin(b"abc", status=401, has={"Upload-Complete": "?1", "Upload-Draft-Interop-Version": "8"}),
+            append(0, b"abc", 401, path=f"/files/{'0' * 32}", has={"Upload-Complete": "?0"}),
+            draft("HEAD", f"/files/{'0' * 32}", 401, lacks=["Upload-Complete"]),
+            Step("PUT", "/files", 401, body=b"abc", has={"Upload-Complete": "?1"}, lacks=["Tus-Resumable"]),
+            post(401, lacks=["Upload-Complete"]),
+            Step("POST", "/files", 401, has=TUS, code="unauthorized"),
+        ])  # fmt: skip
+        assert (await files.ask(begin(b"abc"))).taken == 0
 
 
 def broken(connection: ASGIConnection) -> Caller:  # type: ignore[type-arg]  # whatever application it is of

@@ -63,7 +63,10 @@ async def _options(exchange: Exchange) -> Reply:
 
 
 async def _serve(exchange: Exchange) -> Response[bytes]:
-    caller = await exchange.caller()
+    try:
+        caller = await exchange.caller()
+    except OnwardError as error:
+        return _turn_away(exchange, error)
     head = _head(exchange, caller.owner)
     dialect = await _dialect(exchange, caller, head)
     try:
@@ -88,6 +91,14 @@ async def _serve(exchange: Exchange) -> Response[bytes]:
         else:
             reply = dialect.refuse(error, head, exchange.hrefs, upload=known)
     return exchange.respond(reply, head=head.method == "HEAD")
+
+
+def _turn_away(exchange: Exchange, error: OnwardError) -> Response[bytes]:
+    """The refusal of somebody unknown, in the words of the request: its client must know whether to try again."""
+    site, head = exchange.site, _head(exchange, None)
+    of_draft = STAMP not in head.headers and (site.draft.speaks(head.headers) or head.method == "PUT")
+    dialect = site.draft if of_draft else site.tus
+    return exchange.respond(dialect.refuse(error, head, exchange.hrefs))
 
 
 async def _get(exchange: Exchange) -> Response[bytes]:

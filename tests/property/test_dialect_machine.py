@@ -93,11 +93,11 @@ class DialectMachine(RuleBasedStateMachine):
 
     @rule(size=st.integers(0, 40), shift=st.sampled_from([0, 0, 0, 1, -1]))
     def tus_patch(self, size: int, shift: int) -> None:
-        at = self.offset + shift
-        data = WHOLE[max(at, 0) : max(at, 0) + size]
-        headers = {**TUS, "Upload-Offset": str(max(at, 0)), "Content-Type": "application/offset+octet-stream"}
+        at = max(self.offset + shift, 0)
+        data = WHOLE[at : at + size]
+        headers = {**TUS, "Upload-Offset": str(at), "Content-Type": "application/offset+octet-stream"}
         answer = self.send("PATCH", self.resource, headers, data)
-        if max(at, 0) != self.offset:
+        if at != self.offset:
             assert answer.status == 409
             return
         if self.sealed:

@@ -15,6 +15,7 @@ from onward.errors import (
     KeyReused,
     LengthConflict,
     Locked,
+    MethodNotAllowed,
     NoSpace,
     NotFound,
     NumberedLayout,
@@ -26,7 +27,6 @@ from onward.errors import (
     Unauthorized,
     UnsupportedEncoding,
     UnsupportedMedia,
-    UploadOver,
     UploadTooLarge,
     VersionUnsupported,
 )
@@ -65,6 +65,9 @@ _BYTES: Final[Json] = {
         "application/octet-stream": {"schema": BYTES},
     },
 }
+_OVER: Final = {"410": answer("It has failed, expired or was cancelled; `Upload-State` says which and why.")}
+_SEALED: Final = {"202": answer("All is stored and sealed; the worker verifies it.", headers=("Upload-Offset",))}
+_WRONG: Final = {"460": answer("tus: the body has another checksum; nothing of it was kept.")}
 _STANDING: Final = ("Upload-Offset", "Upload-Length", "Cache-Control")
 
 
@@ -74,14 +77,20 @@ def files() -> Operations:
     created = {
         "201": answer("The upload has begun; its URL is in `Location`.", headers=("Location", "Upload-Offset")),
         "200": answer("The upload is whole, in the one request that began it.", headers=("Upload-Offset",)),
-        **refusals(*_ANY, *_BODY, KeyReused),
+        **_SEALED,
+        **_WRONG,
+        **_OVER,
+        **refusals(*_ANY, *_BODY, KeyReused, NotFound),
     }
     appending = (ID, VERSION, INTEROP, AT, LENGTH, CHECKSUM, COMPLETE)
     appended = {
         "204": answer("The bytes are stored.", headers=("Upload-Offset",)),
         "201": answer("The bytes are stored (older versions of the draft).", headers=("Upload-Offset",)),
         "200": answer("The upload is whole.", headers=("Upload-Offset",)),
-        **refusals(*_ANY, *_BODY, NotFound, OffsetMismatch, NumberedLayout, AlreadyComplete, UploadOver),
+        **_SEALED,
+        **_WRONG,
+        **_OVER,
+        **refusals(*_ANY, *_BODY, NotFound, OffsetMismatch, NumberedLayout, AlreadyComplete, MethodNotAllowed),
     }
     return {
         "create": described(
@@ -113,7 +122,8 @@ def files() -> Operations:
             responses={
                 "200": answer("How it stands (tus).", headers=_STANDING),
                 "204": answer("How it stands (draft).", headers=_STANDING),
-                **refusals(*_ANY, NotFound, UploadOver, bare=True),
+                **_OVER,
+                **refusals(*_ANY, NotFound, bare=True),
             },
         ),
         "get": described(
@@ -123,7 +133,8 @@ def files() -> Operations:
             responses={
                 "303": answer("It is done; its content is elsewhere.", headers=("Location",)),
                 "204": answer("How it stands.", headers=_STANDING),
-                **refusals(*_ANY, NotFound, UploadOver),
+                **_OVER,
+                **refusals(*_ANY, NotFound),
             },
         ),
         "append": described(
@@ -144,6 +155,6 @@ def files() -> Operations:
             "Cancel an upload",
             "Its bytes are freed. A finished file is deleted only where that is allowed.",
             parameters=(ID, VERSION, INTEROP),
-            responses={"204": answer("It is cancelled."), **refusals(*_ANY, NotFound, UploadOver)},
+            responses={"204": answer("It is cancelled."), **_OVER, **refusals(*_ANY, NotFound)},
         ),
     }

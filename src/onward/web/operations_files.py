@@ -71,10 +71,8 @@ _WRONG: Final = {"460": answer("tus: the body has another checksum; nothing of i
 _STANDING: Final = ("Upload-Offset", "Upload-Length", "Cache-Control")
 
 
-def files() -> Operations:
-    """Upload resources, for tus 1.0 and the IETF draft."""
-    creating = (VERSION, INTEROP, LENGTH, DEFERRED, METADATA, CONCAT, CHECKSUM, COMPLETE)
-    created = {
+def _created() -> dict[str, Json]:
+    return {
         "201": answer("The upload has begun; its URL is in `Location`.", headers=("Location", "Upload-Offset")),
         "200": answer("The upload is whole, in the one request that began it.", headers=("Upload-Offset",)),
         **_SEALED,
@@ -82,8 +80,10 @@ def files() -> Operations:
         **_OVER,
         **refusals(*_ANY, *_BODY, KeyReused, NotFound),
     }
-    appending = (ID, VERSION, INTEROP, AT, LENGTH, CHECKSUM, COMPLETE)
-    appended = {
+
+
+def _appended() -> dict[str, Json]:
+    return {
         "204": answer("The bytes are stored.", headers=("Upload-Offset",)),
         "201": answer("The bytes are stored (older versions of the draft).", headers=("Upload-Offset",)),
         "200": answer("The upload is whole.", headers=("Upload-Offset",)),
@@ -92,6 +92,13 @@ def files() -> Operations:
         **_OVER,
         **refusals(*_ANY, *_BODY, NotFound, OffsetMismatch, NumberedLayout, AlreadyComplete, MethodNotAllowed),
     }
+
+
+def files() -> Operations:
+    """Upload resources, for tus 1.0 and the IETF draft."""
+    creating = (VERSION, INTEROP, LENGTH, DEFERRED, METADATA, CONCAT, CHECKSUM, COMPLETE)
+    created, appended = _created(), _appended()
+    appending = (ID, VERSION, INTEROP, AT, LENGTH, CHECKSUM, COMPLETE)
     return {
         "create": described(
             "Begin an upload",

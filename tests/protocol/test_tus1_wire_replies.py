@@ -353,7 +353,7 @@ OPTIONS: Sequence[tuple[str, Sequence[str], dict[str, str]]] = [
         EXTENSIONS,
         {
             "Tus-Extension": "creation,creation-with-upload,creation-defer-length,expiration,"
-            "checksum,termination,concatenation",
+            "checksum,termination,concatenation,concatenation-unfinished",
             "Tus-Checksum-Algorithm": "sha1,sha256,sha512,md5",
         },
     ),

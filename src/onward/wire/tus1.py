@@ -54,6 +54,7 @@ EXTENSIONS: Final = (
     "checksum",
     "termination",
     "concatenation",
+    "concatenation-unfinished",
 )
 """Every extension there is here, in the order in which they are told."""
 
@@ -135,9 +136,11 @@ class Tus1:
     def __init__(self, limits: Limits, *, extensions: Collection[str] = EXTENSIONS, files: str = "/files") -> None:
         if unknown := set(extensions) - set(EXTENSIONS):
             raise ValueError(f"no extensions of tus here: {', '.join(sorted(unknown))}")
-        needing = {"creation-with-upload", "creation-defer-length", "concatenation"} & set(extensions)
+        needing = set(extensions) - {"expiration", "checksum", "termination"}
         if needing and "creation" not in extensions:
             raise ValueError(f"without creation there is no {', '.join(sorted(needing))}")
+        if "concatenation-unfinished" in extensions and "concatenation" not in extensions:
+            raise ValueError("without concatenation there is no concatenation-unfinished")
         self.limits = limits
         self.extensions = tuple(name for name in EXTENSIONS if name in extensions)
         self._files = files.rstrip("/")

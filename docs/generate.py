@@ -14,15 +14,13 @@ import msgspec
 
 from onward import errors
 from onward.cli import main as command_line
-from onward.config import PREFIX, Settings
+from onward.config import PREFIX, Settings, allowed, size_text
 from onward.core.types import State
 from onward.core.upload import TRANSITIONS
 
 ROOT: Final = Path(__file__).parents[1]
 NOTE: Final = "Made from the code by `make docs`; change it there."
-_WORDS: Final = re.compile(r"\^\(([a-z|]+)\)\$")
 _AS_IT_STANDS: Final = "\b\n"
-_UNITS: Final = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 _FOR_COMPOSE: Final = """\
 # Settings of Onward, each with its default. `cp env.sample .env`, then change what you need:
 # `onward serve` and `docker compose` both read `.env` in the directory they are started in.
@@ -38,14 +36,6 @@ REDIS_PASSWORD=change-me-too
 """
 _SET_IN_SAMPLE: Final = {"token": "change-me"}
 _HIDDEN_ERRORS: Final = (errors.OnwardError, errors.ClientFault, errors.ServerFault)
-
-
-def size_text(number: int) -> str:
-    """``67108864`` as ``64MiB``, where it comes out even."""
-    for unit, name in _UNITS:
-        if number >= unit and number % unit == 0:
-            return f"{number // unit}{name}"
-    return str(number)
 
 
 def value_text(value: object) -> str:
@@ -65,34 +55,15 @@ def settings() -> Iterable[tuple[str, str, str, msgspec.Meta]]:
     """Each setting: name, default as text, allowed values in words, description and bounds."""
     hints = get_type_hints(Settings, include_extras=True)
     for field in msgspec.structs.fields(Settings):
-        kind, meta = _unwrapped(hints[field.name])
-        yield field.name, value_text(field.default), _allowed(kind, meta), meta
+        meta = _meta(hints[field.name])
+        yield field.name, value_text(field.default), _cell(allowed(field.name)), meta
 
 
-def _unwrapped(hint: object) -> tuple[object, msgspec.Meta]:
+def _meta(hint: object) -> msgspec.Meta:
     if get_origin(hint) is not Annotated:
         raise TypeError("a setting has no description")
-    kind, meta = get_args(hint)[:2]
-    return kind, meta
-
-
-def _allowed(kind: object, meta: msgspec.Meta) -> str:
-    if kind is bool:
-        return "true, false"
-    if isinstance(kind, type) and issubclass(kind, StrEnum):
-        return ", ".join(kind)
-    if meta.ge is not None and meta.le is not None:
-        return f"{_bound(meta.ge)} to {_bound(meta.le)}"
-    if meta.ge is not None:
-        return f"at least {_bound(meta.ge)}"
-    if meta.pattern is None:
-        return ""
-    words = _WORDS.fullmatch(meta.pattern)
-    return words[1].replace("|", ", ") if words else f"`{_cell(meta.pattern)}`"
-
-
-def _bound(number: float) -> str:
-    return size_text(number) if isinstance(number, int) else f"{number:g}"
+    meta: msgspec.Meta = get_args(hint)[1]
+    return meta
 
 
 def _cell(text: str) -> str:
@@ -114,9 +85,9 @@ def env_sample() -> str:
 def settings_page() -> str:
     """``docs/reference/settings.md``."""
     rows = []
-    for name, default, allowed, meta in settings():
+    for name, default, words, meta in settings():
         shown = f"`{default}`" if default else "empty"
-        rows.append(f"| `{PREFIX}{name.upper()}` | {shown} | {allowed} | {_cell(meta.description or '')} |")
+        rows.append(f"| `{PREFIX}{name.upper()}` | {shown} | {words} | {_cell(meta.description or '')} |")
     return "\n".join(
         [
             "# Settings",

@@ -61,7 +61,10 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except OnwardError as error:
-            raise click.ClickException(error.detail) from error
+            cause = error.__cause__
+            raise click.ClickException(
+                f"{error.detail}: {cause}" if isinstance(cause, OSError) else error.detail
+            ) from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -75,6 +78,7 @@ def main() -> None:
 def serve(**flags: Any) -> None:
     """Serve uploads, with one worker beside the server."""
     settings = config.load(flags)
+    anyio.run(_try, settings)
     # uvicorn's types and Litestar's describe the same protocol in two ways.
     app: Any = create_app(settings) if settings.workers == 1 else "onward.app:app"
     sys.exit(run_server(settings, app=app))
@@ -213,10 +217,17 @@ main.add_command(put)
 
 @asynccontextmanager
 async def _engine(settings: Settings) -> AsyncIterator[Engine]:
-    if not settings.data.is_dir():
-        raise SettingsError(f"there is no data directory at {settings.data}", field="data")
+    # Opening would make it one, wherever a slip points to.
+    if not (settings.data / config.JOURNAL).is_file():
+        raise SettingsError(f"{settings.data} is no data directory of Onward", field="data")
     async with worker.open_jobs(settings) as jobs, config.open_engine(settings, jobs=jobs) as engine:
         yield engine
+
+
+async def _try(settings: Settings) -> None:
+    """Open and close what the server will: what cannot be used is then said in a sentence, not in its log."""
+    async with worker.open_jobs(settings) as jobs, config.open_engine(settings, jobs=jobs):
+        pass
 
 
 async def _target(engine: Engine, text: str) -> Target:
@@ -236,11 +247,14 @@ async def _line(settings: Settings, engine: Engine, row: Summary, *, as_json: bo
         return msgspec.json.encode({"summary": row, "word": row.word, "leads_to": leads_to}).decode()
     when = datetime.fromtimestamp(row.active_at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     size = f"{row.received}" if row.length is None else f"{row.received}/{row.length}"
-    return f"{row.id}  {when}  {row.word:10}  {size:>25}  {row.name or '-'} -> {leads_to}"
+    arrow = f" -> {leads_to}" if leads_to else ""
+    return f"{row.id}  {when}  {row.word:10}  {size:>25}  {row.name or '-'}{arrow}"
 
 
-def _leads_to(settings: Settings, upload: Upload) -> str:
-    """Where the file is, or will be if nothing else takes the name."""
+def _leads_to(settings: Settings, upload: Upload) -> str | None:
+    """Where the file is, or will be if nothing else takes the name; ``None`` if there will be none."""
+    if upload.state in {State.FAILED, State.GONE}:
+        return None
     if upload.published is not None:
         return str(settings.data / "files" / upload.published.ref)
     template = "{filename}" if upload.spec.name else settings.name_template

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
@@ -23,6 +25,9 @@ from onward.ports import Hooks, Jobs, OnConflict
 PREFIX: Final = "ONWARD_"
 MIB: Final = 1 << 20
 DAY: Final = 86_400.0
+
+JOURNAL: Final = "onward.db"
+"""The file that makes a directory a data directory."""
 
 
 class SettingsError(OnwardError):
@@ -193,7 +198,7 @@ async def open_engine(settings: Settings, *, jobs: Jobs, hooks: Hooks | None = N
     from onward.storage.local import LocalStorage  # noqa: PLC0415
 
     storage = await anyio.to_thread.run_sync(LocalStorage, settings.data)
-    journal = await anyio.to_thread.run_sync(SqliteJournal, settings.data / "onward.db")
+    journal = await anyio.to_thread.run_sync(SqliteJournal, settings.data / JOURNAL)
     engine = Engine(
         storage=storage,
         journal=journal,
@@ -253,12 +258,21 @@ def _read_dotenv(path: Path) -> dict[str, str]:
         if not equals:
             raise SettingsError(f".env line {number} is not NAME=value", field=line)
         value = value.strip()
-        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
-            value = value[1:-1]
-        found[name.strip()] = value
+        found[name.strip()] = _bare(value)
     return found
 
 
+def _bare(value: str) -> str:
+    """A value without its quotes, or without the comment after it, as `docker compose` reads them."""
+    quoted = _QUOTED.fullmatch(value)
+    return quoted[2] if quoted else _COMMENT.sub("", value)
+
+
+_QUOTED: Final = re.compile(r"""(['"])(.*)\1(?:\s+#.*)?""")
+_COMMENT: Final = re.compile(r"(?:^|\s+)#.*")
+_WORDS: Final = re.compile(r"\^\(([a-z|]+)\)\$")
+_TEMPLATE: Final = re.compile(r"(?:[^{}]|\{(?:id|filename|owner)\})+")
+_PLACE: Final = re.compile(r" - at `\$\.([a-z_]+)")
 _UNITS: Final = {
     "": 1,
     "b": 1,
@@ -281,6 +295,37 @@ def described(name: str) -> str:
     raise KeyError(name)
 
 
+def allowed(name: str) -> str:
+    """The values that a setting may have, in words; empty if any will do."""
+    kind = get_type_hints(Settings)[name]
+    notes = (note for note in get_args(get_type_hints(Settings, include_extras=True)[name]) if isinstance(note, Meta))
+    meta = next(notes, Meta())
+    if kind is bool:
+        return "true, false"
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return ", ".join(kind)
+    if meta.ge is not None and meta.le is not None:
+        return f"{_bound(meta.ge)} to {_bound(meta.le)}"
+    if meta.ge is not None:
+        return f"at least {_bound(meta.ge)}"
+    if meta.pattern is None:
+        return ""
+    words = _WORDS.fullmatch(meta.pattern)
+    return words[1].replace("|", ", ") if words else f"`{meta.pattern}`"
+
+
+def size_text(number: int) -> str:
+    """``67108864`` as ``64MiB``, where it comes out even."""
+    for name, unit in reversed(_UNITS.items()):
+        if len(name) == 3 and number >= unit and number % unit == 0:
+            return f"{number // unit}{name[:2].title()}B"
+    return str(number)
+
+
+def _bound(number: float) -> str:
+    return size_text(number) if isinstance(number, int) else f"{number:g}"
+
+
 def parse_size(text: str) -> int:
     """The bytes that ``64MiB``, ``1g`` or ``4096`` stand for. Raises ``ValueError``."""
     digits = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ")
@@ -296,9 +341,30 @@ def _convert(texts: Mapping[str, Any]) -> Settings:
     for name, value in texts.items():
         values[name] = _from_text(name, value, hints[name]) if isinstance(value, str) else value
     try:
-        return msgspec.convert(values, Settings, strict=False, dec_hook=_decode_path)
+        settings = msgspec.convert(values, Settings, strict=False, dec_hook=_decode_path)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"a setting is not allowed: {error}") from None
+        place = _PLACE.search(str(error))
+        if place is None:
+            raise SettingsError(f"a setting is not allowed: {error}") from None
+        raise SettingsError(f"{place[1]} may only be {allowed(place[1])}", field=place[1]) from None
+    _check_together(settings, texts)
+    return settings
+
+
+def _check_together(settings: Settings, texts: Mapping[str, Any]) -> None:
+    """What a single value does not show. Raises ``SettingsError``."""
+    if settings.cors_credentials and "*" in settings.cors_origins:
+        raise SettingsError(
+            "cors_credentials needs exact cors_origins; '*' lets any site act in a visitor's name",
+            field="cors_credentials",
+        )
+    if not _TEMPLATE.fullmatch(settings.name_template) or {"", ".", ".."} & set(settings.name_template.split("/")):
+        raise SettingsError(
+            "name_template must be a relative path, with no other braces than {id}, {filename} and {owner}",
+            field="name_template",
+        )
+    if settings.data == Path() and not texts.get("data", "."):
+        raise SettingsError("data must name a directory", field="data")
 
 
 def _from_text(name: str, text: str, kind: Any) -> Any:
@@ -310,7 +376,10 @@ def _from_text(name: str, text: str, kind: Any) -> Any:
         try:
             return parse_size(text)
         except ValueError:
-            raise SettingsError(f"{name} must be a whole number, not {text!r}", field=name) from None
+            words = allowed(name)
+            raise SettingsError(
+                f"{name} may only be {words}, not {text!r}; sizes may be written 64MiB", field=name
+            ) from None
     return text
 
 

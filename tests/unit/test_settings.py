@@ -47,6 +47,15 @@ def test_the_file_may_have_comments_quotes_exports_and_the_names_of_others(tmp_p
     assert (found.token, found.hooks) == ("a b # c", "a.b:C")
 
 
+def test_a_comment_after_a_value_is_not_part_of_it(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text(
+        "ONWARD_PORT=1001  # a port\nONWARD_DATA='x # y' # quoted\nONWARD_TOKEN=a#b\nONWARD_HOOKS= # none\n"
+    )
+    found = read(dotenv=dotenv)
+    assert (found.port, found.data, found.token, found.hooks) == (1001, Path("x # y"), "a#b", "")
+
+
 def test_a_line_of_the_file_that_assigns_nothing_is_named(tmp_path: Path) -> None:
     dotenv = tmp_path / ".env"
     dotenv.write_text("ONWARD_PORT=1\nONWARD_TOKEN\n")
@@ -99,11 +108,41 @@ def test_texts_become_values() -> None:
         ("MAX_HEADER", "10"),
         ("BODY_IDLE", "0"),
         ("QUEUE_URL", "http://localhost"),
+        ("DATA", ""),
+        ("CORS_CREDENTIALS", "true"),
+        ("NAME_TEMPLATE", ""),
+        ("NAME_TEMPLATE", "/{id}"),
+        ("NAME_TEMPLATE", "{id}/"),
+        ("NAME_TEMPLATE", "{id}/../{filename}"),
+        ("NAME_TEMPLATE", "{date}/{filename}"),
+        ("NAME_TEMPLATE", "{id"),
     ],
 )
 def test_a_value_that_is_not_allowed_names_its_setting(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name.lower()):
         read({PREFIX + name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("PORT", "65536", "0 to 65535"),
+        ("MAX_HEADER", "1GiBx", "1KiB to 1MiB"),
+        ("BODY_IDLE", "0", "at least 0.1"),
+        ("DURABILITY", "always", "ack, complete, none"),
+        ("ON_CONFLICT", "overwrite", "refuse, rename, replace"),
+        ("WORKER", "perhaps", "true, false"),
+    ],
+)
+def test_a_value_that_is_not_allowed_is_answered_with_those_that_are(name: str, value: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=f"may only be {words}"):
+        read({PREFIX + name: value})
+
+
+def test_a_template_of_names_may_have_what_it_documents() -> None:
+    assert (
+        read({"ONWARD_NAME_TEMPLATE": "{owner}/2026/{id}-{filename}"}).name_template == "{owner}/2026/{id}-{filename}"
+    )
 
 
 def test_a_name_that_is_no_setting_stops_the_start() -> None:

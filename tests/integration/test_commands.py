@@ -1,0 +1,71 @@
+"""The commands beside `serve`: what they say of uploads, and of what they cannot work with."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pytest
+
+from tests.integration.real_server import real_server
+
+PATIENCE: Final = 60.0
+"""Seconds after which a command is stuck; nothing is judged by it."""
+
+
+def onward(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("ONWARD_")}
+    return subprocess.run(
+        [sys.executable, "-m", "onward", *arguments],
+        cwd=place,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", [["ls"], ["show", "x"], ["verify"], ["cancel", "x"], ["sweep"]], ids=lambda c: c[0])
+def test_a_directory_that_is_no_data_directory_is_not_made_one(tmp_path: Path, command: list[str]) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    said = onward(tmp_path, *command, "--data", str(other))
+    assert (said.returncode, said.stderr) == (1, f"Error: {other} is no data directory of Onward\n")
+    assert list(other.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--hooks", "nowhere:Hooks"], "hooks cannot be loaded from 'nowhere:Hooks'"),
+        (["--queue-url", "redis://10.0.0.1:6379"], "queue_url names a Redis on another host without a password"),
+        (["--data", "a-file"], "Not a directory|File exists"),
+        (["--cors-credentials"], "cors_credentials needs exact cors_origins"),
+    ],
+    ids=["hooks", "queue", "data", "cors"],
+)
+def test_a_server_that_cannot_start_says_why_in_a_sentence(tmp_path: Path, flags: list[str], words: str) -> None:
+    (tmp_path / "a-file").touch()
+    said = onward(tmp_path, "serve", "--port", "0", *flags)
+    assert said.returncode == 1
+    assert "listening" not in said.stdout
+    assert "Traceback" not in said.stderr
+    last = said.stderr.splitlines()[-1]
+    assert last.startswith("Error: ")
+    assert any(word in last for word in words.split("|"))
+
+
+def test_the_list_says_where_a_file_is_or_will_be_and_nothing_of_those_that_will_not(tmp_path: Path) -> None:
+    with real_server(tmp_path / "data") as server, httpx.Client(base_url=server.base) as client:
+        for name in ("coming", "gone"):
+            assert client.post(f"/{name}-1", content=b"abc").status_code == 201
+        assert client.delete("/gone").status_code == 204
+        said = onward(tmp_path, "ls", "--data", str(server.data))
+    rows = {line.split()[3]: line for line in said.stdout.splitlines()}
+    assert rows["receiving"].endswith(f"  coming -> {server.data}/files/coming")
+    assert rows["cancelled"].endswith("  gone"), rows

@@ -51,7 +51,9 @@ _EXEMPT: Final = (
 
 # One read-only connection answers point reads on the loop: a hop to a thread costs ten times the read.
 _QUERIES: Final = "onward/journal/sqlite/queries.py"
-_POINT_READS: Final = {"key_holder", "name_holder", "event_rows", "summary", "last_seq", "promised", "work", "cursor"}
+_POINT_READS: Final = {
+    *("key_holder", "name_holder", "event_rows", "summary", "last_seq", "promised", "work", "cursor", "waiting"),
+}
 
 
 @pytest.fixture(scope="session")

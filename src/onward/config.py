@@ -128,6 +128,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     delete_finished: Annotated[
         str, _doc("Whether `DELETE` may remove a published file: `refuse` or `allow`.", pattern="^(refuse|allow)$")
     ] = "refuse"
+    send_104: Annotated[
+        str,
+        _doc(
+            "Whether clients of the IETF draft get interim responses: `always`, `never`, or `auto` (not through proxies).",
+            pattern="^(auto|always|never)$",
+        ),
+    ] = "auto"
     queue_url: Annotated[
         str,
         _doc(

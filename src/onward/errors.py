@@ -11,11 +11,13 @@ are the numbers and words a client needs in order to go on.
     |   +-- BadBody                     400 bad-body
     |   +-- BodyIncomplete              400 body-incomplete
     |   +-- EmptyChunk                  400 empty-chunk
+    |   +-- AppendTooSmall              400 append-too-small
     |   +-- DigestInvalid               400 digest-invalid
     |   +-- DigestUnsupported           400 digest-unsupported
     |   +-- Unauthorized                401 unauthorized
     |   +-- Refused                     403 refused
     |   +-- NotFound                    404 not-found
+    |   +-- MethodNotAllowed            405 method-not-allowed
     |   +-- Stalled                     408 stalled
     |   +-- OffsetMismatch              409 offset-mismatch
     |   +-- PartConflict                409 part-conflict
@@ -31,6 +33,7 @@ are the numbers and words a client needs in order to go on.
     |   +-- UploadOver                  409 upload-over
     |   +-- WritersBusy                 409 writers-busy
     |   +-- NotReady                    409 not-ready
+    |   +-- VersionUnsupported          412 version-unsupported
     |   +-- UploadTooLarge              413 upload-too-large
     |   +-- ChunkTooLarge               413 chunk-too-large
     |   +-- TooManyChunks               413 too-many-chunks
@@ -123,6 +126,13 @@ class EmptyChunk(ClientFault):
     title = "The chunk is empty"
 
 
+class AppendTooSmall(ClientFault):
+    """Fewer bytes than one append must have, unless it is the last. Facts: ``limit``, ``provided``."""
+
+    code = "append-too-small"
+    title = "The append is too small"
+
+
 class DigestInvalid(ClientFault):
     """A digest field that cannot be parsed, or whose value has the wrong size. Facts: ``field``, ``reason``."""
 
@@ -159,6 +169,14 @@ class NotFound(ClientFault):
     code = "not-found"
     status_hint = 404
     title = "There is no such upload"
+
+
+class MethodNotAllowed(ClientFault):
+    """A method that has no meaning at this place. Fact: ``allowed``."""
+
+    code = "method-not-allowed"
+    status_hint = 405
+    title = "The method is not allowed here"
 
 
 class Stalled(ClientFault):
@@ -279,6 +297,14 @@ class NotReady(ClientFault):
     code = "not-ready"
     status_hint = 409
     title = "The file is not ready yet"
+
+
+class VersionUnsupported(ClientFault):
+    """A protocol version that is not spoken here, or none named where one must be. Facts: ``provided``, ``allowed``."""
+
+    code = "version-unsupported"
+    status_hint = 412
+    title = "The protocol version is not supported"
 
 
 class UploadTooLarge(ClientFault):

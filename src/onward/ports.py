@@ -21,6 +21,7 @@ from onward.core.types import (
     Buffer,
     ClientName,
     Command,
+    Copy,
     Digest,
     Layout,
     Phase,
@@ -68,8 +69,8 @@ class Assembly(Protocol):
         """Over the whole, for each algorithm of the plan."""
 
     @property
-    def bad(self) -> Sequence[int]:
-        """Keys of parts that are missing or no longer match their digest. Empty: all is well."""
+    def bad(self) -> Sequence[Copy]:
+        """The copies whose bytes are missing or do not match their digest. Empty: all is well."""
 
     async def publish(self, name: str, fallback: str, on_conflict: OnConflict, manifest: bytes) -> Blob:
         """Make the bytes visible under ``name`` (a relative path of safe segments), atomically and durably.
@@ -121,6 +122,7 @@ class Storage(Protocol):
     def assembling(self, id: UploadId, plan: Plan, progress: Progress) -> AbstractAsyncContextManager[Assembly]:
         """Put the copies in place if any, read the whole once, hash parts and whole, and hold it.
 
+        Copies may come from other uploads, from one of them more than once; those are only read.
         Repeatable after any crash, also after a publish whose event was lost. While it is
         held no write to this upload succeeds. The exit lets go; scratch bytes stay.
         """
@@ -204,6 +206,7 @@ class Due(StrEnum):
     FINISH = "finish"  # sealed and not published; ``before`` compares with active_at
     EXPIRE = "expire"  # receiving; ``before`` compares with active_at
     FORGET = "forget"  # failed or gone; ``before`` compares with active_at
+    JOIN = "join"  # receiving and made of other uploads; ``before`` compares with active_at
 
 
 class FeedItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -248,6 +251,9 @@ class Catalog(Protocol):
     async def due(self, what: Due, *, before: float, limit: int) -> Sequence[UploadId]:
         """Uploads that are due, the longest waiting first."""
 
+    async def waiting(self, source: UploadId, *, limit: int) -> Sequence[UploadId]:
+        """Uploads, receiving or sealed, whose ``Spec.sources`` name ``source``, in order of their ids."""
+
     async def feed(self, *, after: int, limit: int, id: UploadId | None = None) -> Sequence[FeedItem]:
         """Events of all uploads, or of one, with ``seq > after`` in order of ``seq``."""
 
@@ -280,6 +286,12 @@ WHOLE: Final[Span] = (0, 2**62)
 
 FINISH: Final[Span] = (2**62, 2**62 + 1)
 """The right to assemble, verify and publish; nothing else takes it."""
+
+SEQUENCE: Final[Span] = (2**62 + 1, 2**62 + 2)
+"""The right to append: held by the one request that sends the upload's next byte."""
+
+LAST_KEY: Final = 2**62 + 2
+"""One beyond the greatest key of a span."""
 
 
 class Lease(Protocol):

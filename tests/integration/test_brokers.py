@@ -8,7 +8,7 @@ import stat
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -174,14 +174,14 @@ async def test_stopping_frees_what_was_taken_and_not_begun(tmp_path: Path) -> No
     async with calling(one), calling(other):
         await kick(one, "taken")
         await one._call(one._take)  # type: ignore[attr-defined]  # a take whose asker was cancelled meanwhile
-        waiting = one.listen()
         asking = anyio.CancelScope()
-        async with anyio.create_task_group() as group:
+        async with aclosing(one.listen()) as waiting, anyio.create_task_group() as group:
             group.start_soon(_ask, waiting, asking)
             await until(anyio.Path(path.parent / "broker.db-wake").is_dir)
             asking.cancel()
-        with anyio.fail_after(LONG):
-            message = await anext(other.listen())
+        async with aclosing(other.listen()) as taken:
+            with anyio.fail_after(LONG):
+                message = await anext(taken)
     assert b"taken" in message.data  # type: ignore[union-attr]
 
 

@@ -237,6 +237,14 @@ async def test_a_hook_may_choose_the_name() -> None:
     assert hooks.asked == ["f.bin"]
 
 
+@pytest.mark.parametrize("name", ["../evil", "/etc/passwd", "", "a//b", "a/./b"])
+async def test_a_name_of_a_hook_that_is_none_keeps_no_file_from_being_published(name: str) -> None:
+    room = Room(Naming(name))
+    await room.done(b"aaaa")
+    id = (await room.status()).id
+    assert room.storage.files == {f"{id}/f.bin": b"aaaa"}
+
+
 async def test_a_hook_may_refuse_the_file() -> None:
     room = Room(Naming(Refused("a virus")))
     await room.chunk(1, b"aaaa")

@@ -110,13 +110,16 @@ class Agreement(RuleBasedStateMachine):
         replaces=st.none() | UPLOADS,
         at=TIMES,
         more=EVENTS,
+        sources=st.lists(UPLOADS, max_size=3),
     )
-    def create(self, *, one: Any, owner: Any, name: Any, key: Any, replaces: Any, at: float, more: Any) -> None:
+    def create(
+        self, *, one: Any, owner: Any, name: Any, key: Any, replaces: Any, at: float, more: Any, sources: Any
+    ) -> None:
         self.agree(
             *(
                 journal.create(
                     one,
-                    [created(one, length=9, owner=owner, name=name), *more],
+                    [created(one, length=9, owner=owner, name=name, sources=sources), *more],
                     at=at,
                     name=None if name is None else ClientName(owner, name),
                     replaces=replaces,
@@ -174,6 +177,7 @@ class Agreement(RuleBasedStateMachine):
             for name in ("m", "n"):
                 self.agree(*(journal.find(ClientName(owner, name)) for journal in self.both))
         for number in range(5):
+            self.agree(*(journal.waiting(upload_id(number), limit=3) for journal in self.both))
             self.agree(*(journal.summary(upload_id(number)) for journal in self.both))
             self.agree(*(journal.read(upload_id(number)) for journal in self.both))
 

@@ -377,6 +377,7 @@ async def test_no_question_walks_over_all_uploads(journal: SqliteJournal, path: 
     await journal.read(upload_id(1), after=1)
     await journal.summary(upload_id(1))
     await journal.work(upload_id(1))
+    await journal.waiting(upload_id(1), limit=5)
     await journal.promised()
     journal._writer._db.set_trace_callback(asked.append)
     await journal.drop(upload_id(1))

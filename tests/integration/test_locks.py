@@ -16,7 +16,7 @@ from onward.errors import Draining, Locked, ServerFault
 from onward.locks.file import FileLocks
 from onward.locks.file.bell import parse
 from onward.locks.memory import MemoryLocks
-from onward.ports import FINISH, WHOLE, Locks, Span
+from onward.ports import FINISH, LAST_KEY, WHOLE, Locks, Span
 from onward.testing.conformance_locks import (
     ACROSS,
     FIRST,
@@ -251,7 +251,7 @@ async def test_without_a_socket_there_is_still_exclusion(
         b"%s -1 4" % ID.encode(),
         b"%s 00 4" % ID.encode(),
         b"%s 0 4\n" % ID.encode(),
-        b"%s 0 %d" % (ID.encode(), 2**62 + 2),
+        b"%s 0 %d" % (ID.encode(), LAST_KEY + 1),
         b"../../etc/passwd 0 4",
         "٣".encode() * 30 + b" 0 4",
     ],

@@ -28,6 +28,7 @@ from onward.testing.storage_steps import (
     bad_keys,
     cut,
     gather,
+    make_joint,
     make_plan,
     no_progress,
     publish,
@@ -335,6 +336,16 @@ async def test_assembling_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     assert await bad_keys(storage, plan) == []
     assert fs.names().count("copy_file_range") == 2
     await storage.close()
+
+
+async def test_a_source_that_is_being_assembled_is_waited_for(storage: LocalStorage) -> None:
+    await put(storage, Layout.FLAT, 0, b"abc", id=OTHER)
+    joint = make_joint([(OTHER, Layout.FLAT, [b"abc"])])
+    async with storage.assembling(OTHER, make_plan(Layout.FLAT, [b"abc"], OTHER), no_progress):
+        with pytest.raises(Locked):
+            async with storage.assembling(ID, joint, no_progress):
+                pytest.fail("two have it")
+    assert await bad_keys(storage, joint) == []
 
 
 async def test_an_old_copy_is_made_anew_from_its_part(tmp_path: Path) -> None:

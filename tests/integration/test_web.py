@@ -556,6 +556,8 @@ async def test_the_description_is_valid_and_whole(driver: Driver) -> None:
     schemathesis.openapi.from_dict(document).validate()
     assert sorted(document["paths"]) == [
         "/events",
+        "/files",
+        "/files/{id}",
         "/files/{id}/content",
         "/health",
         "/ready",

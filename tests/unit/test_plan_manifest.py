@@ -9,7 +9,7 @@ from onward.core import manifest
 from onward.core.digest import SHA256, Hasher, digest_size
 from onward.core.manifest import Manifest, ManifestInvalid, Piece
 from onward.core.plan import plan
-from onward.core.types import AnyEvent, ClientName, Copy, Created, Digest, Layout, Policy, Record, Sealed, Spec
+from onward.core.types import AnyEvent, ClientName, Copy, Created, Digest, Layout, Plan, Policy, Record, Sealed, Spec
 from onward.core.upload import Upload
 from tests.unit.folding import (
     CANCELLED,
@@ -45,8 +45,8 @@ def test_numbered_parts_are_laid_end_to_end() -> None:
     made = plan(upload_of(NUMBERED, part(2, 3), part(1, 5), sealed(8, 2)))
     assert (made.layout, made.size, made.algorithms) == (Layout.NUMBERED, 8, (SHA256,))
     assert made.copies == (
-        Copy(source=ID, key=1, start=0, size=5, digest=part(1, 5).digest),
-        Copy(source=ID, key=2, start=5, size=3, digest=part(2, 3).digest),
+        Copy(source=ID, layout=Layout.NUMBERED, key=1, start=0, size=5, digest=part(1, 5).digest),
+        Copy(source=ID, layout=Layout.NUMBERED, key=2, start=5, size=3, digest=part(2, 3).digest),
     )
 
 
@@ -70,7 +70,7 @@ def test_the_declared_digest_is_computed_besides_sha_256() -> None:
 
 def test_a_manifest_says_what_the_file_is_made_of() -> None:
     upload = upload_of(NUMBERED, part(2, 3), part(1, 5), sealed(8, 2))
-    made = manifest.build(upload, GOOD.value, 77.0)
+    made = manifest.build(upload, plan(upload), GOOD.value, 77.0)
     assert made.parts == (
         Piece(start=0, size=5, sha256=part(1, 5).digest.value.hex()),
         Piece(start=5, size=3, sha256=part(2, 3).digest.value.hex()),
@@ -93,7 +93,8 @@ def test_a_manifest_says_what_the_file_is_made_of() -> None:
 )
 def test_the_name_in_a_manifest(spec: Spec, name: str | None) -> None:
     upload = Upload.fold(ID, [Record(1, 1.0, Created(id=ID, spec=spec, policy=Policy()))])
-    assert manifest.build(upload, GOOD.value, 2.0).name == name
+    nothing = Plan(layout=Layout.FLAT, size=0, algorithms=(SHA256,), copies=())
+    assert manifest.build(upload, nothing, GOOD.value, 2.0).name == name
 
 
 def broken(**changes: object) -> bytes:

@@ -5,14 +5,17 @@ Decisions over an ``Upload``: nothing here changes it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from onward.core.declaration import difference, join
+from onward.core.sequence import admit_append, sealing
 from onward.core.types import (
     MAX_INT,
     Admission,
+    Append,
     Declaration,
     Declared,
+    Digest,
     Event,
     Layout,
     Limits,
@@ -35,6 +38,7 @@ from onward.errors import (
     LengthConflict,
     NumberedLayout,
     PartConflict,
+    Refused,
     TooManyChunks,
     Unreadable,
     UploadFailed,
@@ -74,11 +78,15 @@ def admit(upload: Upload, cmd: Store, limits: Limits) -> Admission:
     On a sealed or finished upload the only leave is to show again what is stored.
     """
     refuse_if_over(upload)
+    if upload.spec.sources:
+        raise Refused("this upload is made of others; no byte is sent to it")
     joined = join(upload.declared, cmd.declared, limits)
     check_fit(upload, joined)
     at = cmd.at
     if isinstance(at, Number):
         grant = _admit_number(upload, cmd, at, joined, limits)
+    elif isinstance(at, Append):
+        grant = admit_append(upload, cmd, at, joined, limits)
     else:
         grant = _admit_offset(upload, cmd, at, joined, limits)
     if upload.state is not State.OPEN and grant.replay_of is None:
@@ -115,10 +123,20 @@ def part_conflict(layout: Layout, key: int, stored: Stored | None) -> PartConfli
     return PartConflict("other bytes are stored for this place; nothing was changed", **facts)
 
 
-def accept(upload: Upload, cmd: Store, runs: Sequence[Run], limits: Limits, *, size: int | None = None) -> list[Event]:
-    """The events that record ``runs``, whose bytes are durable, and seal again what damage had broken.
+def accept(
+    upload: Upload,
+    cmd: Store,
+    runs: Sequence[Run],
+    limits: Limits,
+    *,
+    size: int | None = None,
+    ended: bool = False,
+    digests: Mapping[str, Digest] | None = None,
+) -> list[Event]:
+    """The events that record ``runs``, whose bytes are durable, and those that seal the upload by them.
 
-    ``size`` is that of the body, where some of it was recorded before and only compared.
+    ``size`` is that of the body, where some of it was recorded before and only compared;
+    ``ended`` says that it ended by itself; ``digests`` are of the whole so far, where known.
 
     Runs that are recorded with the same digest add nothing. Raises ``PartConflict`` for other
     bytes, and whatever became impossible while the bytes came.
@@ -151,8 +169,8 @@ def accept(upload: Upload, cmd: Store, runs: Sequence[Run], limits: Limits, *, s
                 expected=seal.length,
                 provided=total,
             )
-        events.append(seal)
-    return events
+        return [*events, seal]
+    return [*events, *sealing(upload, cmd, joined, new, ended=ended, digests=digests or {})]
 
 
 def _layout_of(cmd: Store, joined: Declaration) -> Layout:

@@ -23,7 +23,7 @@ from onward.core.types import (
     State,
 )
 from onward.core.upload import Upload, numbers_of
-from onward.errors import AlreadyComplete, DigestConflict, Incomplete, LengthConflict, Unreadable
+from onward.errors import AlreadyComplete, DigestConflict, Incomplete, LengthConflict, Refused, Unreadable
 
 SHOWN = 100
 """How many holes an error lists; the manifest lists them all."""
@@ -35,6 +35,8 @@ def seal(upload: Upload, cmd: Seal, limits: Limits) -> list[Event]:
     Raises ``Incomplete`` with what lacks, or a conflict with what is known.
     """
     refuse_if_over(upload)
+    if upload.spec.partial or upload.spec.sources:
+        raise Refused("a piece of a concatenation, and the whole of such pieces, is not completed by request")
     joined = join(upload.declared, Declaration(length=cmd.length, digest=cmd.digest), limits)
     if upload.sealed is not None:
         if cmd.parts is not None and cmd.parts != upload.sealed.parts:
@@ -135,7 +137,7 @@ def conclude(upload: Upload, bad: Sequence[int], digests: Mapping[str, Digest]) 
         return []
     if bad:
         keys = tuple(sorted(set(bad)))
-        if upload.policy.reopens:
+        if upload.policy.reopens and not upload.spec.sources:
             size = sum(upload.stored[key].size for key in keys)
             return [Damaged(keys=keys, size=size)]
         return [Failed(code="damaged", detail=f"{len(keys)} stored parts no longer match their digests")]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from onward.core.types import UploadId
+from onward.core.types import Plan, UploadId
 from onward.core.upload import Upload
 from onward.errors import OnwardError
 
@@ -46,19 +46,15 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 _decoder = msgspec.json.Decoder(Manifest)
 
 
-def build(upload: Upload, sha256: bytes, published_at: float) -> Manifest:
-    """The manifest of a sealed upload whose whole has that digest."""
-    pieces: list[Piece] = []
-    at = 0
-    for part in upload.parts():
-        pieces.append(Piece(start=at, size=part.size, sha256=part.digest.value.hex()))
-        at += part.size
+def build(upload: Upload, plan: Plan, sha256: bytes, published_at: float) -> Manifest:
+    """The manifest of a sealed upload whose whole was made by that plan and has that digest."""
+    pieces = [Piece(start=copy.start, size=copy.size, sha256=copy.digest.value.hex()) for copy in plan.copies]
     name = upload.spec.name
     return Manifest(
         id=upload.id,
         name=name.name if name else upload.spec.metadata.get("filename"),
         owner=upload.spec.owner,
-        length=at,
+        length=plan.size,
         sha256=sha256.hex(),
         parts=tuple(pieces),
         metadata=upload.spec.metadata,

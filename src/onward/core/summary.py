@@ -32,6 +32,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     received: int = 0
     parts: int = 0
     ref: str = ""
+    sources: int = 0
+    """How many different uploads it is made of; 0 if bytes are sent to it."""
     created_at: float
     active_at: float
     """When its last event happened; expiry counts from here."""
@@ -62,6 +64,7 @@ def begin(record: Record) -> Summary:
         name=name.name if name else event.spec.metadata.get("filename"),
         state=State.OPEN,
         length=event.spec.declared.length,
+        sources=len(set(event.spec.sources)),
         created_at=record.at,
         active_at=record.at,
         version=record.version,

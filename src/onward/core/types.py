@@ -76,6 +76,8 @@ class Overrun(StrEnum):
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """The rules that the creating dialect lays down for the life of the upload."""
 
+    dialect: str = ""
+    """Whose rules these are; a request that shows no dialect of its own is answered in this one."""
     completes: Completes = Completes.EXPLICIT
     overrun: Overrun = Overrun.CUT
     reopens: bool = True
@@ -119,6 +121,12 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     declared: Declaration = Declaration()
     metadata: Mapping[str, str] = {}
     owner: str | None = None
+    raw: Mapping[str, str] = {}
+    """Header values that the dialect must give back byte for byte."""
+    partial: bool = False
+    """A piece of a concatenation: it is never published by itself."""
+    sources: tuple[UploadId, ...] = ()
+    """The whole is these uploads, one after the other; no byte is sent to it."""
 
 
 # -- commands: what a caller asks for, in no protocol's words -------------------------------------
@@ -136,21 +144,40 @@ class Offset(msgspec.Struct, frozen=True, tag=True):
     offset: int
 
 
+class Append(msgspec.Struct, frozen=True, tag=True):
+    """The end of the unbroken run, where a sequential client believes it to be."""
+
+    offset: int
+
+
+class First(msgspec.Struct, frozen=True, kw_only=True):
+    """The body that comes with a creation: the first bytes of the upload."""
+
+    size: int | None = None
+    digests: tuple[Digest, ...] = ()
+    ends: bool = False
+
+
 class Create(msgspec.Struct, frozen=True, kw_only=True):
     """Begin an upload, or say more of one that is being received under the same name."""
 
     spec: Spec
     policy: Policy = Policy()
     idempotency_key: str | None = None
+    first: First | None = None
 
 
 class Store(msgspec.Struct, frozen=True, kw_only=True):
     """Keep the bytes of this body at a place."""
 
     target: Target
-    at: Number | Offset
+    at: Number | Offset | Append
     size: int | None = None
     """How long the body claims to be; a claim only."""
+    ends: bool = False
+    """The end of this body is the end of the upload."""
+    ends_if_full: bool = False
+    """It is, if the declared length is reached by it."""
     digests: tuple[Digest, ...] = ()
     """Of this body; nothing is recorded before all of them match."""
     declared: Declaration = Declaration()
@@ -171,6 +198,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     target: Target
     number: int | None = None
     """Asked about one chunk only."""
+    takes_over: bool = False
+    """A running sequential writer is asked to save and leave first, so that the answer is final."""
 
 
 class Cancel(msgspec.Struct, frozen=True, kw_only=True):
@@ -317,10 +346,14 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Copy(msgspec.Struct, frozen=True, kw_only=True):
-    """One piece of the whole: which part, where it begins in the whole, how long, with which digest."""
+    """One piece of the whole: where it lies, where it begins in the whole, how long, with which digest."""
 
     source: UploadId
+    """Whose part it is: of the upload itself, or of one that it is made of."""
+    layout: Layout
+    """That of the source."""
     key: int
+    """The part at its source: its first byte (flat) or its chunk number (numbered)."""
     start: int
     size: int
     digest: Digest
@@ -330,6 +363,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """How the whole is made of its parts, and what must be computed over it."""
 
     layout: Layout
+    """Flat: every byte lies at its place already. Numbered: the parts are copied into a file of their own."""
     size: int
     algorithms: tuple[str, ...]
     copies: tuple[Copy, ...]

@@ -203,6 +203,8 @@ class Upload:
     @property
     def offset(self) -> int:
         """Bytes of the unbroken, durable run from the start: what a client may rely on."""
+        if self.spec.sources:
+            return self.sealed.length if self.sealed else 0
         if self.layout is Layout.NUMBERED:
             return self._run_bytes
         return self.ranges.prefix()

@@ -14,11 +14,15 @@ from onward.core import names
 from onward.core.admission import admit, declare
 from onward.core.completion import remove, seal
 from onward.core.digest import sha256
+from onward.core.joining import check_spec
 from onward.core.outcome import Outcome
+from onward.core.sequence import empty
 from onward.core.types import (
+    Append,
     Cancel,
     ClientName,
     Command,
+    Completes,
     Create,
     Created,
     Event,
@@ -33,14 +37,16 @@ from onward.core.types import (
     Store,
     Target,
     UploadId,
+    is_id,
     make_id,
 )
 from onward.core.upload import Upload
 from onward.engine.finish import Finishing
 from onward.engine.intake import Body, NoBody
+from onward.engine.joining import Joining
 from onward.engine.ledger import Ledger
 from onward.engine.rules import Rules
-from onward.engine.store import Storing
+from onward.engine.store import Storing, Told
 from onward.errors import (
     KeyReused,
     Locked,
@@ -91,6 +97,9 @@ class Engine:
         self._randomness = randomness
         self.ledger = Ledger(journal, clock=clock, sync_parts=rules.durable_parts, sync_seal=rules.durable_seal)
         self._storing = Storing(storage=storage, ledger=self.ledger, locks=locks, limits=limits, rules=rules)
+        self.joining = Joining(
+            storage=storage, ledger=self.ledger, catalog=catalog, limits=limits, rules=rules, queue=self.queue
+        )
         self._finishing = Finishing(
             storage=storage,
             ledger=self.ledger,
@@ -102,18 +111,22 @@ class Engine:
         )
         self._free: tuple[float, int | None] = (-FREE_FOR, None)
 
-    async def run(self, command: Command, caller: Caller, body: Body | None = None) -> Outcome:
+    async def run(
+        self, command: Command, caller: Caller, body: Body | None = None, told: Told | None = None
+    ) -> Outcome:
         """Carry out one command for ``caller``.
 
-        ``body`` is read only after the caller may, and only by ``Store``. Raises ``OnwardError``.
+        ``body`` is read only after the caller may, and only by ``Store`` and by a creation that
+        brings the first bytes. ``told`` hears of the upload while the body is still coming: when
+        it was created, and whenever more of it was recorded. Raises ``OnwardError``.
         """
         match command:
             case Store():
-                return await self._store(command, caller, body or NoBody())
+                return await self._store(command, caller, body or NoBody(), told)
             case Status():
                 return await self._status(command, caller)
             case Create():
-                return await self._create(command, caller)
+                return await self._create(command, caller, body or NoBody(), told)
             case Seal():
                 return await self._seal(command, caller)
             case Cancel():
@@ -142,11 +155,14 @@ class Engine:
     async def _status(self, cmd: Status, caller: Caller) -> Outcome:
         upload = await self._find(cmd.target, caller)
         await self.hooks.may(caller, cmd, upload)
+        if cmd.takes_over:
+            await self._storing.take_over(upload)
+        await self.joining.advance(upload)
         has = None if cmd.number is None else upload.has_chunk(cmd.number)
         part = None if cmd.number is None else upload.chunk(cmd.number)
         return Outcome(upload=upload, has=has, part=part)
 
-    async def _create(self, cmd: Create, caller: Caller) -> Outcome:
+    async def _create(self, cmd: Create, caller: Caller, body: Body, told: Told | None) -> Outcome:
         await self.hooks.may(caller, cmd, None)
         repeated = await self._repeated(cmd)
         if repeated is not None:
@@ -160,24 +176,46 @@ class Engine:
         spec = await self.hooks.before_create(caller, cmd.spec)
         probe = Upload(UploadId(""))
         declare(probe, spec.declared, self.limits)  # the limits hold for the first word, too
-        await self._need_space(spec.declared.length or 0)
+        check_spec(spec, has_body=cmd.first is not None)
+        size = await self.joining.check(spec, lambda one: self._usable(one, caller)) if spec.sources else 0
+        await self._need_space(spec.declared.length or size)
         upload, created = await self._begin(spec, cmd.policy, held, cmd)
         if created:
-            return Outcome(upload=upload, created=True)
+            return await self._first_bytes(upload, cmd, body, told)
         await self._repeated(cmd)  # refuses if a rival was quicker to use this key for another request
         return await self._declare_more(upload, cmd)
 
-    async def _store(self, cmd: Store, caller: Caller, body: Body) -> Outcome:
+    async def _first_bytes(self, upload: Upload, cmd: Create, body: Body, told: Told | None) -> Outcome:
+        await self._queue_if_sealed(upload, fresh=True)
+        if upload.spec.sources:
+            return Outcome(upload=upload, created=True, fresh=await self.joining.advance(upload))
+        if cmd.first is None or upload.state is not State.OPEN:
+            return Outcome(upload=upload, created=True, fresh=upload.sealed is not None)
+        if told is not None:
+            await told(upload)
+        store = Store(
+            target=upload.id, at=Append(0), size=cmd.first.size, digests=cmd.first.digests, ends=cmd.first.ends
+        )
+        outcome = await self._stored(upload, store, body, told)
+        return Outcome(upload=upload, created=True, part=outcome.part, size=outcome.size, fresh=outcome.fresh)
+
+    async def _store(self, cmd: Store, caller: Caller, body: Body, told: Told | None) -> Outcome:
         upload, created = await self._for_store(cmd, caller)
         if upload.state is State.OPEN:
             await self._need_space_for(upload, cmd)
-        try:
-            outcome = await self._storing.store(upload, cmd, body)
-        except Revoked:
-            raise Locked("a newer request took over this place", retry_after=1) from None
-        await self._queue_if_sealed(upload, fresh=outcome.fresh)
+        outcome = await self._stored(upload, cmd, body, told)
         if created:
             return Outcome(upload=upload, created=True, part=outcome.part, size=outcome.size, fresh=outcome.fresh)
+        return outcome
+
+    async def _stored(self, upload: Upload, cmd: Store, body: Body, told: Told | None) -> Outcome:
+        try:
+            outcome = await self._storing.store(upload, cmd, body, told)
+        except Revoked:
+            raise Locked("a newer request took over this place", retry_after=1) from None
+        finally:
+            await self.joining.changed(upload)  # also by a body that was cut after its last byte
+        await self._queue_if_sealed(upload, fresh=outcome.fresh)
         return outcome
 
     async def _seal(self, cmd: Seal, caller: Caller) -> Outcome:
@@ -216,6 +254,7 @@ class Engine:
             await self.storage.remove(published.ref, upload.id)
         await self.storage.discard(upload.id)
         await self.locks.forget(upload.id)
+        await self.joining.changed(upload)
         return Outcome(upload=upload, fresh=True)
 
     def _end(self, upload: Upload) -> Sequence[Event]:
@@ -237,14 +276,20 @@ class Engine:
 
     async def _find(self, target: Target, caller: Caller) -> Upload:
         if isinstance(target, ClientName):
-            known = await self.catalog.find(target)
-            if known is None:
+            held = await self._holder(target)
+            if held is None:
                 raise await self._unknown(target)
-            return await self.ledger.load(known)
+            return held
         upload = await self.ledger.load(target)
         if upload.spec.owner != caller.owner and not caller.operator:
             raise NotFound
         return upload
+
+    async def _usable(self, id: UploadId, caller: Caller) -> Upload:
+        """A source that this caller may make something of."""
+        source = await self._find(id, caller)
+        await self.hooks.may(caller, Status(target=id), source)
+        return source
 
     async def _unknown(self, name: ClientName) -> NotFound:
         if names.looks_like_chunk(name.name):
@@ -257,8 +302,15 @@ class Engine:
         return NotFound(f"there is no upload {name.name!r}")
 
     async def _holder(self, name: ClientName) -> Upload | None:
+        """The upload of this name; or, where no upload has it, the one whose id it is: of any dialect."""
         known = await self.catalog.find(name)
-        return None if known is None else await self.ledger.load(known)
+        if known is not None:
+            return await self.ledger.load(known)
+        if is_id(name.name):
+            row = await self.catalog.summary(UploadId(name.name))
+            if row is not None and row.owner == name.owner:
+                return await self.ledger.load(row.id)
+        return None
 
     async def _repeated(self, cmd: Create) -> Upload | None:
         """The upload that this idempotency key made before."""
@@ -282,6 +334,8 @@ class Engine:
         return True
 
     async def _declare_more(self, upload: Upload, cmd: Create) -> Outcome:
+        if (cmd.spec.partial, cmd.spec.sources) != (upload.spec.partial, upload.spec.sources):
+            raise NameTaken("another upload has this name", name=upload.spec.name.name if upload.spec.name else "")
         length = cmd.spec.declared.length
         if declare(upload, cmd.spec.declared, self.limits) and upload.length is None and length is not None:
             await self._need_space(length - upload.received_bytes)
@@ -315,16 +369,21 @@ class Engine:
         )
         got = await self.journal.create(
             new,
-            [begun],
+            [begun, *(empty(spec.declared) if _is_full_at_once(spec, policy) else [])],
             at=self.clock(),
             name=spec.name,
             replaces=None if replaced is None else replaced.id,
             key=None if key is None else (spec.owner, key),
-            sync=self.rules.durable_parts,
+            sync=self._must_sync(asked, spec, policy),
         )
         if got != new:
             await self.storage.discard(new)
         return await self.ledger.load(got), got == new
+
+    def _must_sync(self, asked: Create | None, spec: Spec, policy: Policy) -> bool:
+        if asked is None:
+            return False  # a chunk follows, and its own event is synced behind this one before anybody is told
+        return self.rules.durable_parts or (self.rules.durable_seal and _is_full_at_once(spec, policy))
 
     # -- space and work -----------------------------------------------------------------------------
 
@@ -358,6 +417,10 @@ class Engine:
             await self.jobs.finish_later(id)
         except Exception:
             log.warning("the queue cannot be reached; upload %s is queued again by the sweeper", id, exc_info=True)
+
+
+def _is_full_at_once(spec: Spec, policy: Policy) -> bool:
+    return policy.completes is Completes.WHEN_FULL and spec.declared.length == 0 and not spec.partial
 
 
 def _fingerprint(cmd: Create) -> str:

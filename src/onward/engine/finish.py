@@ -10,12 +10,13 @@ import anyio
 from onward.core import manifest, names
 from onward.core.completion import conclude
 from onward.core.digest import SHA256
+from onward.core.joining import lost
 from onward.core.plan import plan
-from onward.core.types import Damaged, Event, Failed, Phase, Published, State, UploadId
+from onward.core.types import Damaged, Event, Failed, Phase, Plan, Published, State, UploadId
 from onward.core.upload import Upload
 from onward.engine.ledger import Ledger
 from onward.engine.rules import Rules
-from onward.errors import Locked, NotFound, OnwardError, Refused, Signal
+from onward.errors import BadName, Locked, NotFound, OnwardError, Refused, Signal
 from onward.ports import FINISH, Assembly, Catalog, Hooks, Locks, Storage, WorkDone
 
 log = logging.getLogger("onward.finish")
@@ -74,16 +75,33 @@ class Finishing:
 
     async def _finish(self, upload: Upload) -> None:
         report = _Report(self._catalog, self._ledger, upload, self._clock)
-        async with self._storage.assembling(upload.id, plan(upload), report) as assembly:
-            events = await self._ledger.record(upload, lambda u: conclude(u, assembly.bad, assembly.digests))
-            if upload.state is State.SEALED:
-                events = await self._publish(upload, assembly)
+        listed = upload.spec.sources
+        sources = await self._ledger.load_all(listed)
+        if any(id not in sources for id in listed):
+            events = await self._ledger.record(upload, lambda u: lost(u, listed, sources))
+        else:
+            made = plan(upload, [sources[id] for id in listed])
+            async with self._storage.assembling(upload.id, made, report) as assembly:
+                events = await self._conclude(upload, assembly)
+                if upload.state is State.SEALED:
+                    events = await self._publish(upload, made, assembly)
         self._tell(upload, events)
         if upload.state is not State.OPEN:
             await self._storage.discard(upload.id)
             await self._locks.forget(upload.id)
 
-    async def _publish(self, upload: Upload, assembly: Assembly) -> Sequence[Event]:
+    async def _conclude(self, upload: Upload, assembly: Assembly) -> Sequence[Event]:
+        bad = assembly.bad
+        # As they are now: one that was cancelled while it was copied lacks, it is not damaged.
+        sources = await self._ledger.load_all(upload.spec.sources if bad else ())
+
+        def decide(newest: Upload) -> Sequence[Event]:
+            gone = lost(newest, [copy.source for copy in bad if copy.source != newest.id], sources)
+            return gone or conclude(newest, [copy.key for copy in bad], assembly.digests)
+
+        return await self._ledger.record(upload, decide)
+
+    async def _publish(self, upload: Upload, made: Plan, assembly: Assembly) -> Sequence[Event]:
         fallback = final_name("{id}/{filename}", upload)
         wanted = final_name("{filename}" if upload.spec.name else self._rules.name_template, upload)
         try:
@@ -92,8 +110,12 @@ class Finishing:
             refusal = Failed(code="refused", detail=error.detail)
             return await self._ledger.record(upload, lambda u: _if_sealed(u, refusal))
         digest = assembly.digests[SHA256]
-        described = manifest.encode(manifest.build(upload, digest.value, self._clock()))
-        blob = await assembly.publish(wanted, fallback, self._rules.on_conflict, described)
+        described = manifest.encode(manifest.build(upload, made, digest.value, self._clock()))
+        try:
+            blob = await assembly.publish(wanted, fallback, self._rules.on_conflict, described)
+        except BadName:
+            log.exception("a hook wants upload %s published as %r, no name for a file", upload.id, wanted[:200])
+            blob = await assembly.publish(fallback, fallback, self._rules.on_conflict, described)
         done = Published(ref=blob.ref, size=blob.size, digest=digest)
         events = await self._ledger.record(upload, lambda u: _if_sealed(u, done))
         if upload.state is State.GONE:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 
 import anyio
 
@@ -47,6 +47,14 @@ class Ledger:
         while len(self._warm) > KEPT:
             self._warm.popitem(last=False)
         return upload
+
+    async def load_all(self, ids: Iterable[UploadId]) -> dict[UploadId, Upload]:
+        """Those of these uploads that are known, each as of this moment."""
+        found: dict[UploadId, Upload] = {}
+        for id in dict.fromkeys(ids):
+            with suppress(NotFound):
+                found[id] = await self.load(id)
+        return found
 
     async def refresh(self, upload: Upload) -> None:
         """Fold what has been appended since."""

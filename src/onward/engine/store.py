@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 
 import anyio
@@ -13,13 +13,19 @@ from onward.core.digest import SHA256, Hasher
 from onward.core.outcome import Outcome
 from onward.core.types import (
     Admission,
+    Append,
     Buffer,
+    Completes,
     Declaration,
     Digest,
     Event,
+    Failed,
     Layout,
     Limits,
+    Overrun,
     Run,
+    Sealed,
+    State,
     Store,
     Stored,
     UploadId,
@@ -27,8 +33,10 @@ from onward.core.types import (
 from onward.core.upload import Upload
 from onward.engine.intake import Body, Intake
 from onward.engine.ledger import Ledger
+from onward.engine.live import LiveHashers
 from onward.engine.rules import Rules
 from onward.errors import (
+    AlreadyComplete,
     BadBody,
     BodyIncomplete,
     ClientGone,
@@ -38,7 +46,10 @@ from onward.errors import (
     OnwardError,
     Revoked,
 )
-from onward.ports import Lease, Locks, Span, Storage
+from onward.ports import SEQUENCE, Lease, Locks, Span, Storage
+
+Told = Callable[[Upload], Awaitable[None]]
+"""Hears how an upload stands while its body is still coming."""
 
 MIB = 1 << 20
 TRIES = 5
@@ -57,6 +68,7 @@ class Storing:
         self._hashing = anyio.CapacityLimiter(4)
         self._running: set[Intake] = set()
         self._drained = False
+        self._live = LiveHashers()
 
     def drain(self) -> None:
         """End every body that is being read; what it brought and may be kept is recorded first."""
@@ -68,23 +80,50 @@ class Storing:
         """Raises what an upload that begins with this command would be refused for."""
         admit(Upload(UploadId("")), cmd, self._limits)
 
-    async def store(self, upload: Upload, cmd: Store, body: Body) -> Outcome:
-        """Keep the body at its place. Raises what the decisions raise; nothing recorded is ever lost."""
+    async def store(self, upload: Upload, cmd: Store, body: Body, told: Told | None = None) -> Outcome:
+        """Keep the body at its place. Raises what the decisions raise; nothing recorded is ever lost.
+
+        ``told`` hears of the upload whenever more of a body by offset was recorded.
+        """
+        if isinstance(cmd.at, Append):
+            await self.take_over(upload)
         for _ in range(TRIES):
             grant = admit(upload, cmd, self._limits)
             if grant.replay_of is not None:
                 return await self._show_again(upload, cmd, grant, grant.replay_of, body)
             span = _span(grant, cmd)
-            async with self._locks.hold(upload.id, span, timeout=self._rules.lock_wait, revoke=True) as lease:
+            async with self._holding(upload, cmd, span) as leases:
                 await self._ledger.refresh(upload)
                 grant = admit(upload, cmd, self._limits)
                 if grant.replay_of is not None or _span(grant, cmd) != span:
                     continue
-                return await self._take(upload, cmd, grant, body, lease)
+                return await self._take(upload, cmd, grant, body, leases, told)
         raise Locked("the upload changes faster than this request can follow", retry_after=1)
 
-    async def _take(self, upload: Upload, cmd: Store, grant: Admission, body: Body, lease: Lease) -> Outcome:
-        async with self._reading(body, lease) as intake:
+    async def take_over(self, upload: Upload) -> None:
+        """Have a running sequential writer save what it has and leave; then bring the upload up to date."""
+        if upload.state is State.OPEN:
+            async with self._locks.hold(upload.id, SEQUENCE, timeout=self._rules.lock_wait, revoke=True):
+                await self._ledger.refresh(upload)
+
+    @asynccontextmanager
+    async def _holding(self, upload: Upload, cmd: Store, span: Span) -> AsyncIterator[list[Lease]]:
+        wait = self._rules.lock_wait
+        if not isinstance(cmd.at, Append):
+            async with self._locks.hold(upload.id, span, timeout=wait, revoke=True) as lease:
+                yield [lease]
+            return
+        # One sequential writer at a time, the newest; chunk writers on its way are waited for.
+        async with (
+            self._locks.hold(upload.id, SEQUENCE, timeout=wait, revoke=True) as sequence,
+            self._locks.hold(upload.id, span, timeout=wait) as lease,
+        ):
+            yield [sequence, lease]
+
+    async def _take(
+        self, upload: Upload, cmd: Store, grant: Admission, body: Body, leases: Sequence[Lease], told: Told | None
+    ) -> Outcome:
+        async with self._reading(body, leases) as intake:
             if grant.layout is Layout.NUMBERED:
                 run, digests = await self._write(
                     upload, grant, intake, (grant.start, grant.start + _most(grant, cmd)), cmd.digests
@@ -93,17 +132,17 @@ class Storing:
                 return await self._record(upload, cmd, [run], intake.taken)
             if grant.whole:
                 return await self._take_whole(upload, cmd, grant, intake)
-            return await self._take_segments(upload, cmd, grant, intake)
+            return await self._take_segments(upload, cmd, grant, intake, told)
 
     @asynccontextmanager
-    async def _reading(self, body: Body, lease: Lease | None) -> AsyncIterator[Intake]:
+    async def _reading(self, body: Body, leases: Sequence[Lease] = ()) -> AsyncIterator[Intake]:
         intake = Intake(body, idle=self._rules.body_idle)
         if self._drained:
             raise Draining(retry_after=1)
         self._running.add(intake)
         try:
             async with anyio.create_task_group() as watch:
-                if lease is not None:
+                for lease in leases:
                     watch.start_soon(intake.stop_when, lease.revoked)
                 yield intake
                 watch.cancel_scope.cancel()
@@ -132,7 +171,7 @@ class Storing:
                 break
         computed = digests if intake.tap is None else intake.tap.digests()
         await self._check_whole(grant, cmd, intake, computed)
-        return await self._record(upload, cmd, runs, intake.taken)
+        return await self._record(upload, cmd, runs, intake.taken, ended=True)
 
     async def _check_whole(self, grant: Admission, cmd: Store, intake: Intake, computed: Mapping[str, Digest]) -> None:
         if not await intake.at_end():
@@ -167,20 +206,42 @@ class Storing:
         # Bytes that mend a damaged upload seal it again, so they are as durable as a seal.
         return self._rules.durable_parts or (self._rules.durable_seal and upload.seal_in_mind is not None)
 
-    async def _record(self, upload: Upload, cmd: Store, runs: Sequence[Run], size: int) -> Outcome:
-        events = await self._ledger.record(upload, lambda newest: self._accept(newest, cmd, runs, size))
-        fresh = any(isinstance(event, Stored) for event in events)
+    async def _record(
+        self,
+        upload: Upload,
+        cmd: Store,
+        runs: Sequence[Run],
+        size: int,
+        *,
+        ended: bool = False,
+        digests: Mapping[str, Digest] | None = None,
+    ) -> Outcome:
+        def decide(newest: Upload) -> list[Event]:
+            return accept(newest, cmd, runs, self._limits, size=size, ended=ended, digests=digests)
+
+        if ended or cmd.ends or upload.policy.completes is Completes.WHEN_FULL:
+            await self._settle_before_seal(upload, decide)
+        events = await self._ledger.record(upload, decide)
+        _raise_if_failed(events)
+        fresh = any(isinstance(event, Stored | Sealed) for event in events)
         part = upload.stored.get(runs[0].key) if len(runs) == 1 and runs[0].size == size else None
         return Outcome(upload=upload, part=part, size=size, fresh=fresh)
 
-    def _accept(self, newest: Upload, cmd: Store, runs: Sequence[Run], size: int) -> list[Event]:
-        return accept(newest, cmd, runs, self._limits, size=size)
+    async def _settle_before_seal(self, upload: Upload, decide: Callable[[Upload], list[Event]]) -> None:
+        """At the middle level of durability the bytes are synced once, before the seal that vouches for them."""
+        if self._rules.durable_parts or not self._rules.durable_seal:
+            return
+        if any(isinstance(event, Sealed) for event in decide(upload)):
+            await self._storage.sync(upload.id)
 
     # -- a run by offset: its prefix counts -----------------------------------------------------------
 
-    async def _take_segments(self, upload: Upload, cmd: Store, grant: Admission, intake: Intake) -> Outcome:
+    async def _take_segments(
+        self, upload: Upload, cmd: Store, grant: Admission, intake: Intake, told: Told | None
+    ) -> Outcome:
         at, end = grant.start, grant.start + _most(grant, cmd)
         fresh, part, fault = False, None, None
+        intake.tap = live = self._live.resume(upload, cmd, grant.start)
         while fault is None:
             try:
                 if await intake.at_end():
@@ -189,7 +250,7 @@ class Storing:
                 fault = error
                 break
             if at >= end:
-                raise _too_long(grant, cmd)
+                raise await self._overrun(upload, grant, cmd)
             recorded, start, stop = next(_pieces(upload, at, end))
             if recorded:
                 # What meets recorded bytes is compared; a cut comparison has proved nothing.
@@ -203,18 +264,36 @@ class Storing:
             fault = intake.fault
             if written.size:
                 run = Run(key=at, size=written.size, digest=written.digests[SHA256], token=written.token)
-                outcome = await self._record(upload, cmd, [run], intake.taken)
+                ended = intake.ended and fault is None and not _is_lie(cmd, intake)
+                digests = live.digests() if live is not None else None
+                outcome = await self._record(upload, cmd, [run], intake.taken, ended=ended, digests=digests)
                 fresh, part = fresh or outcome.fresh, outcome.part
                 at += written.size
+                if told is not None and fault is None:
+                    await told(upload)
+        if live is not None:
+            self._live.keep(upload, live, at)
         if fault is not None:
             if not isinstance(fault, ClientGone | Revoked):
                 fault.facts.setdefault("offset", upload.offset)
             raise fault
         _refuse_lie(cmd, intake)
-        if intake.taken == 0:
-            # Nothing to record, but the layout and what was declared still count.
-            await self._ledger.record(upload, lambda newest: self._accept(newest, cmd, [], 0))
+        if upload.state is State.OPEN:
+            # Nothing more to record, but the layout, what was declared and the end still count.
+            outcome = await self._record(
+                upload, cmd, [], intake.taken, ended=True, digests=live.digests() if live is not None else None
+            )
+            fresh = fresh or outcome.fresh
         return Outcome(upload=upload, part=part, size=intake.taken, fresh=fresh)
+
+    async def _overrun(self, upload: Upload, grant: Admission, cmd: Store) -> OnwardError:
+        """More bytes than the declared length: where the policy says so, that is the end of the upload."""
+        error = _too_long(grant, cmd)
+        if upload.policy.overrun is Overrun.FAIL and grant.limit_is == "length":
+            await self._ledger.record(
+                upload, lambda u: [Failed(code="overrun", detail=error.detail)] if u.state is State.OPEN else []
+            )
+        return error
 
     # -- bytes that are stored already ------------------------------------------------------------------
 
@@ -237,15 +316,17 @@ class Storing:
 
     async def _show_again(self, upload: Upload, cmd: Store, grant: Admission, stored: Stored, body: Body) -> Outcome:
         """The place is recorded: the same bytes are fine, others are refused, nothing is written."""
-        async with self._reading(body, None) as intake:
+        async with self._reading(body) as intake:
             hasher = Hasher((SHA256, *(d.algorithm for d in cmd.digests)))
             await self._hash(hasher, intake.run(stored.size))
+            if isinstance(cmd.at, Append) and not await intake.at_end():
+                raise AlreadyComplete("the upload was completed before; these bytes were not stored", state=upload.word)
             if not await intake.at_end() or hasher.digest() != stored.digest:
                 _refuse_lie(cmd, intake)
                 raise part_conflict(grant.layout, stored.key, stored)
             _check_digests(cmd.digests, hasher.digests())
         if cmd.declared != Declaration():
-            await self._ledger.record(upload, lambda newest: self._accept(newest, cmd, [], 0))
+            await self._record(upload, cmd, [], 0)
         return Outcome(upload=upload, part=stored, size=stored.size, fresh=False)
 
     async def _hash(self, hasher: Hasher, blocks: AsyncIterator[Buffer]) -> None:
@@ -305,18 +386,28 @@ def _most(grant: Admission, cmd: Store) -> int:
     return grant.limit if cmd.size is None else min(grant.limit, cmd.size)
 
 
+def _raise_if_failed(events: Sequence[Event]) -> None:
+    for event in events:
+        if isinstance(event, Failed):
+            raise DigestMismatch(event.detail, reason=event.code)
+
+
 def _too_long(grant: Admission, cmd: Store) -> OnwardError:
     if cmd.size is not None:
         return BadBody(f"the body goes on after the {cmd.size} bytes that it claims to have")
     return over_limit(grant)
 
 
-def _refuse_lie(cmd: Store, intake: Intake) -> None:
+def _is_lie(cmd: Store, intake: Intake) -> bool:
     """A body that is shorter than its own Content-Length is a cut one, not another one."""
-    if cmd.size is not None and intake.ended and intake.taken < cmd.size:
+    return cmd.size is not None and intake.ended and intake.taken < cmd.size
+
+
+def _refuse_lie(cmd: Store, intake: Intake) -> None:
+    if _is_lie(cmd, intake):
         raise BodyIncomplete(
             f"the body has {intake.taken} bytes, Content-Length said {cmd.size}",
-            expected=cmd.size,
+            expected=cmd.size or 0,
             provided=intake.taken,
         )
 

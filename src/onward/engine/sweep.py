@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 
+import anyio.lowlevel
 import msgspec
 
 from onward.core.completion import remove
@@ -19,6 +21,9 @@ log = logging.getLogger("onward.sweep")
 BATCH = 500
 """Uploads that one pass looks at for each question."""
 
+ALL = 1_000_000
+"""Uploads that the pass after a start looks at where any of them may have been forgotten in a crash."""
+
 HOUSEKEEPER = UploadId("0" * 32)
 """Whose FINISH lock the one process holds that sweeps."""
 
@@ -32,6 +37,7 @@ class Swept(msgspec.Struct, kw_only=True):
     forgotten: int = 0
     orphans: int = 0
     queued: int = 0
+    joined: int = 0
     told: int = 0
 
 
@@ -46,6 +52,7 @@ async def sweep(engine: Engine, *, started: bool = False) -> Swept | None:
             now = engine.clock()
             swept = Swept()
             swept.queued = await requeue(engine, before=now if started else now - engine.rules.requeue_after)
+            swept.joined = await join(engine, limit=ALL if started else BATCH)
             swept.expired = await expire(engine, before=now - engine.rules.expire_after)
             swept.forgotten = await forget(engine, before=now - engine.rules.forget_after)
             if started:
@@ -76,10 +83,20 @@ async def requeue(engine: Engine, *, before: float) -> int:
     return len(ids)
 
 
+async def join(engine: Engine, *, limit: int) -> int:
+    """Seal what is made of other uploads that were all whole when nobody noticed."""
+    count = 0
+    for due in await engine.catalog.due(Due.JOIN, before=math.inf, limit=limit):
+        for upload in (await engine.ledger.load_all([due])).values():
+            count += await engine.joining.advance(upload)
+        await anyio.lowlevel.checkpoint()
+    return count
+
+
 async def expire(engine: Engine, *, before: float) -> int:
     """Remove unfinished uploads that got no byte since ``before``. A running write keeps its upload alive."""
     count = 0
-    for due in await engine.catalog.due(Due.EXPIRE, before=before, limit=BATCH):
+    for due in await _stale(engine, before):
         try:
             async with engine.locks.hold(due, WHOLE, timeout=0):
                 upload = await engine.ledger.load(due)
@@ -92,6 +109,17 @@ async def expire(engine: Engine, *, before: float) -> int:
             await engine.storage.discard(due)
             await engine.locks.forget(due)
     return count
+
+
+async def _stale(engine: Engine, before: float) -> list[UploadId]:
+    """A batch of uploads that may expire. Those that are kept for others do not stand in the way of the rest."""
+    kept = 0
+    while True:
+        ids = await engine.catalog.due(Due.EXPIRE, before=before, limit=BATCH + kept)
+        found = [id for id in ids[kept:] if not await engine.joining.keeps(id, before)]
+        if found or len(ids) < BATCH + kept:
+            return found
+        kept = len(ids)
 
 
 def _expired(upload: Upload, before: float) -> Sequence[Event]:

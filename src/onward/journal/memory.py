@@ -11,7 +11,7 @@ from hashlib import blake2b
 
 from onward.core.codec import decode, encode
 from onward.core.summary import Summary, advance, begin
-from onward.core.types import AnyEvent, ClientName, Record, State, UploadId
+from onward.core.types import AnyEvent, ClientName, Created, Record, State, UploadId
 from onward.errors import BadField, StorageFault, VersionConflict
 from onward.ports import Due, FeedItem, WorkDone
 
@@ -19,6 +19,7 @@ _STATES = {
     Due.FINISH: (State.SEALED,),
     Due.EXPIRE: (State.OPEN,),
     Due.FORGET: (State.FAILED, State.GONE),
+    Due.JOIN: (State.OPEN,),
 }
 
 
@@ -35,6 +36,8 @@ class MemoryJournal:
         self._feed: list[tuple[int, UploadId, Record]] = []
         self._names: dict[ClientName, UploadId] = {}
         self._keys: dict[tuple[str | None, str], UploadId] = {}
+        self._sources: dict[UploadId, frozenset[UploadId]] = {}
+        """What an upload is made of, as long as it needs that."""
         self._work: dict[UploadId, WorkDone] = {}
         self._cursors: dict[str, int] = {}
         self._seq = 0
@@ -87,6 +90,7 @@ class MemoryJournal:
         self._feed = [entry for entry in self._feed if entry[1] != id]
         self._names = {name: holder for name, holder in self._names.items() if holder != id}
         self._keys = {key: holder for key, holder in self._keys.items() if holder != id}
+        self._sources.pop(id, None)
         self._work.pop(id, None)
 
     async def check(self) -> None:
@@ -134,8 +138,15 @@ class MemoryJournal:
         """See ``Catalog.due``."""
         self._check_open()
         rows = [row for row in self._rows.values() if row.state in _STATES[what] and row.active_at < before]
+        if what is Due.JOIN:
+            rows = [row for row in rows if row.sources]
         rows.sort(key=lambda row: (row.active_at, row.id))
         return [row.id for row in rows[:limit]]
+
+    async def waiting(self, source: UploadId, *, limit: int) -> Sequence[UploadId]:
+        """See ``Catalog.waiting``."""
+        self._check_open()
+        return sorted(id for id, sources in self._sources.items() if source in sources)[:limit]
 
     async def feed(self, *, after: int, limit: int, id: UploadId | None = None) -> Sequence[FeedItem]:
         """See ``Catalog.feed``."""
@@ -195,6 +206,10 @@ class MemoryJournal:
         if row.id != id:
             raise ValueError("the Created event is that of another upload")
         self._rows[id] = row
+        if before is None and isinstance(begun := records[0].event, Created) and begun.spec.sources:
+            self._sources[id] = frozenset(begun.spec.sources)
+        if row.state not in {State.OPEN, State.SEALED}:
+            self._sources.pop(id, None)
         self._records.setdefault(id, []).extend(records)
         self._feed.extend((self._seq + n, id, record) for n, record in enumerate(records, 1))
         self._seq += len(records)

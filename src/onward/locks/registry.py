@@ -8,7 +8,7 @@ import anyio
 
 from onward.core.types import UploadId
 from onward.errors import Draining, Locked
-from onward.ports import FINISH, Span
+from onward.ports import LAST_KEY, Span
 
 RETRY_AFTER: Final = 1
 """Seconds after which a refused caller may try again."""
@@ -72,7 +72,7 @@ class Registry:
         """
         if self.closed:
             raise Draining(retry_after=RETRY_AFTER)
-        if not 0 <= span[0] < span[1] <= FINISH[1]:
+        if not 0 <= span[0] < span[1] <= LAST_KEY:
             raise ValueError(f"not a span of keys: {span}")
         line = self._lines.setdefault(id, [])
         rivals = [other for other in line if overlap(other.span, span)]

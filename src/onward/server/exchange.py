@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
+from typing import Final
 
 from uvicorn._types import (
     ASGI3Application,
@@ -19,6 +21,9 @@ from onward.errors import Draining, OnwardError, ServerFault
 from onward.server.problem import problem
 
 logger = logging.getLogger("onward.server")
+
+INFORMATIONAL: Final = "http.response.informational"
+PHRASES: Final = {103: b"Early Hints", 104: b"Upload Resumption Supported"}
 
 
 class Exchange:
@@ -57,6 +62,9 @@ class Exchange:
         self.cycle.message_event.set()
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        if scope["type"] == "http" and scope["http_version"] != "1.0":
+            # Not in ASGI: an app that knows the word may send interim responses by it.
+            scope.setdefault("extensions", {})[INFORMATIONAL] = self.inform  # type: ignore[assignment]  # ours is a function
         try:
             await self._app(scope, self.receive, self.send)
         except asyncio.CancelledError:
@@ -83,6 +91,14 @@ class Exchange:
         if message["type"] == "http.request" and not message["more_body"]:
             self._body_ended = True
         return message
+
+    async def inform(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Send an interim response (1xx); nothing happens once the response has started or the peer has left."""
+        if self.cycle.response_started or self.cycle.disconnected or not 102 <= status < 200:
+            return
+        lines = [b"HTTP/1.1 %d %s" % (status, PHRASES.get(status, b""))]
+        lines += [b"%s: %s" % header for header in headers]
+        self.cycle.transport.write(b"\r\n".join(lines) + b"\r\n\r\n")
 
     async def send(self, message: ASGISendEvent) -> None:
         """Pass a piece of the response on; closing is left to the connection, which may have to linger."""

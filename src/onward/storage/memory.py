@@ -87,11 +87,11 @@ class MemoryStorage:
                 await progress(Phase.ASSEMBLING, 0, plan.size)
                 await progress(Phase.ASSEMBLING, plan.size, plan.size)
             await progress(Phase.VERIFYING, 0, plan.size)
-            whole, bad = bytearray(), []
+            whole, bad = bytearray(), list[Copy]()
             for copy in plan.copies:
-                piece = self._piece(plan.layout, copy)
+                piece = self._piece(id, copy)
                 if len(piece) != copy.size or _digest(piece, copy.digest.algorithm) != copy.digest:
-                    bad.append(copy.key)
+                    bad.append(copy)
                 whole += piece
             if plan.size:
                 await progress(Phase.VERIFYING, plan.size, plan.size)
@@ -99,23 +99,29 @@ class MemoryStorage:
         finally:
             self._held.discard(id)
 
-    def _piece(self, layout: Layout, copy: Copy) -> bytes:
+    def _piece(self, id: UploadId, copy: Copy) -> bytes:
+        published = None if copy.source == id else self._published(id)
+        if published is not None:  # before, by a publish whose event was lost; the source may be gone by now
+            return published[1][copy.start : copy.start + copy.size]
         scratch = self._scratch.get(copy.source, _Scratch())
-        if layout is Layout.NUMBERED:
+        if copy.layout is Layout.NUMBERED:
             return scratch.parts.get(copy.key, b"")[: copy.size]
-        return bytes(scratch.data[copy.start : copy.start + copy.size])
+        return bytes(scratch.data[copy.key : copy.key + copy.size])
 
     def put(self, id: UploadId, whole: bytes, names: Iterator[str], manifest: bytes) -> Blob:
         """Publish under the first of ``names`` that is free, or leave it where it is."""
         self._manifests[id] = manifest
-        for ref, (owner, _) in self._blobs.items():
-            if owner == id:
-                return Blob(ref=ref, size=len(whole))
+        earlier = self._published(id)
+        if earlier is not None:
+            return Blob(ref=earlier[0], size=len(whole))
         for ref in names:
             if ref not in self._blobs and not self._in_the_way(ref):
                 self._blobs[ref] = (id, whole)
                 return Blob(ref=ref, size=len(whole))
         raise StorageFault
+
+    def _published(self, id: UploadId) -> tuple[str, bytes] | None:
+        return next(((ref, data) for ref, (owner, data) in self._blobs.items() if owner == id), None)
 
     def clear(self, ref: str, id: UploadId) -> None:
         """Let another upload's bytes make room, so that a name can be replaced."""
@@ -178,7 +184,7 @@ class MemoryAssembly:
     """The whole as one value."""
 
     def __init__(
-        self, storage: MemoryStorage, id: UploadId, whole: bytes, algorithms: Sequence[str], bad: Sequence[int]
+        self, storage: MemoryStorage, id: UploadId, whole: bytes, algorithms: Sequence[str], bad: Sequence[Copy]
     ) -> None:
         self._storage = storage
         self._id = id
@@ -194,8 +200,8 @@ class MemoryAssembly:
         return self._digests
 
     @property
-    def bad(self) -> Sequence[int]:
-        """Keys of missing or damaged parts."""
+    def bad(self) -> Sequence[Copy]:
+        """Missing or damaged parts."""
         return self._bad
 
     async def publish(self, name: str, fallback: str, on_conflict: OnConflict, manifest: bytes) -> Blob:

@@ -168,6 +168,41 @@ class CatalogConformance:
             assert list(await journal.due(due, before=9.0, limit=2)) == ids[:2]
             assert list(await journal.due(due, before=2.0, limit=9)) == []
 
+    async def test_who_waits_for_an_upload_is_known_until_it_is_needed_no_more(self, journal: Kept) -> None:
+        one, two = upload_id(1), upload_id(2)
+        ends: list[tuple[AnyEvent, ...]] = [
+            (),
+            (Sealed(length=0, parts=0),),
+            (Sealed(length=0, parts=0), Published(ref="r", size=0, digest=SHA)),
+            (Failed(code="source-gone"),),
+            (Removed(reason="cancelled"),),
+            (UNKNOWN,),
+        ]
+        made = [await begun(journal, 10 + n, *end, sources=[one, two, one]) for n, end in enumerate(ends)]
+        made += [await begun(journal, 20, sources=[two])]
+        assert list(await journal.waiting(one, limit=9)) == [made[0], made[1], made[5]]
+        assert list(await journal.waiting(two, limit=9)) == [made[0], made[1], made[5], made[6]]
+        assert list(await journal.waiting(two, limit=2)) == [made[0], made[1]]
+        assert list(await journal.waiting(made[0], limit=9)) == []
+        await journal.append(made[1], [Published(ref="r", size=0, digest=SHA)], version=2, at=2.0, sync=False)
+        await journal.drop(made[0])
+        assert list(await journal.waiting(one, limit=9)) == [made[5]]
+        row = await journal.summary(made[5])
+        assert row is not None
+        assert (row.sources, (await journal.page(owner=None, everyone=True, states=(), after=None, limit=1))[0]) == (
+            2,
+            [await journal.summary(made[6])],
+        )
+
+    async def test_what_still_waits_for_others_is_due_to_be_joined(self, journal: Kept) -> None:
+        source = await begun(journal, 1, at=1.0)
+        made = [await begun(journal, 10 + n, at=at, sources=[source]) for n, at in enumerate([4.0, 2.0, 3.0])]
+        await begun(journal, 20, Sealed(length=0, parts=0), at=1.0, sources=[source])
+        await begun(journal, 21, Failed(code="source-gone"), at=1.0, sources=[source])
+        assert list(await journal.due(Due.JOIN, before=float("inf"), limit=9)) == [made[1], made[2], made[0]]
+        assert list(await journal.due(Due.JOIN, before=4.0, limit=9)) == [made[1], made[2]]
+        assert list(await journal.due(Due.JOIN, before=9.0, limit=1)) == [made[1]]
+
     async def test_the_feed_holds_all_events_in_order(self, journal: Kept) -> None:
         one = await begun(journal, 1, stored(0, 1), owner="a")
         two = await begun(journal, 2)

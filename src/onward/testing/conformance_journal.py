@@ -53,10 +53,20 @@ def upload_id(number: int) -> UploadId:
     return make_id(number.to_bytes(16, "big"))
 
 
-def created(id: UploadId, *, length: int | None = None, owner: str | None = None, name: str | None = None) -> Created:
+def created(
+    id: UploadId,
+    *,
+    length: int | None = None,
+    owner: str | None = None,
+    name: str | None = None,
+    sources: Sequence[UploadId] = (),
+) -> Created:
     """The event that begins an upload."""
     spec = Spec(
-        name=None if name is None else ClientName(owner, name), declared=Declaration(length=length), owner=owner
+        name=None if name is None else ClientName(owner, name),
+        declared=Declaration(length=length),
+        owner=owner,
+        sources=tuple(sources),
     )
     return Created(id=id, spec=spec, policy=Policy())
 
@@ -81,12 +91,13 @@ async def begun(
     name: str | None = None,
     replaces: UploadId | None = None,
     key: tuple[str | None, str] | None = None,
+    sources: Sequence[UploadId] = (),
 ) -> UploadId:
     """Create an upload; returns what ``Journal.create`` does."""
     id = upload_id(number)
     return await journal.create(
         id,
-        [created(id, length=length, owner=owner, name=name), *more],
+        [created(id, length=length, owner=owner, name=name, sources=sources), *more],
         at=at,
         name=None if name is None else ClientName(owner, name),
         replaces=replaces,

@@ -21,7 +21,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from onward.core.types import UploadId
 from onward.errors import Locked
-from onward.ports import FINISH, WHOLE, Locks, Span
+from onward.ports import FINISH, LAST_KEY, WHOLE, Locks, Span
 from onward.testing.locks_machine import machine_over
 
 LONG: Final = 30.0
@@ -258,7 +258,7 @@ class LocksConformance:
         await locks.forget(OTHER)
 
     async def test_an_empty_span_is_refused(self, locks: Locks) -> None:
-        for span in [(5, 5), (6, 5), (-1, 5), (0, FINISH[1] + 1)]:
+        for span in [(5, 5), (6, 5), (-1, 5), (0, LAST_KEY + 1)]:
             with pytest.raises(ValueError, match="span"):
                 async with locks.hold(ID, span, timeout=0):
                     pytest.fail("held nothing")

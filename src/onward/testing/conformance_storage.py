@@ -22,6 +22,7 @@ from onward.core.digest import SHA256, sha256
 from onward.core.types import Buffer, Layout, Phase
 from onward.errors import AlreadyComplete, BadName, ClientGone, NotFound, StorageFault
 from onward.ports import Assembly, Blob, OnConflict, Storage
+from onward.testing.conformance_joining import JoiningConformance
 from onward.testing.storage_steps import (
     ID,
     OTHER,
@@ -380,5 +381,5 @@ class PublishingConformance:
             await gather(storage.read(blob.ref, 0, 1))
 
 
-class StorageConformance(WritingConformance, AssemblyConformance, PublishingConformance):
+class StorageConformance(WritingConformance, AssemblyConformance, JoiningConformance, PublishingConformance):
     """All of it."""

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from random import Random
 from typing import Final
 
+from msgspec.structs import replace
+
 from onward.core.digest import SHA256, sha256
 from onward.core.types import Buffer, Copy, Layout, Phase, Plan, Spec, UploadId, make_id
 from onward.errors import ClientGone
@@ -65,9 +67,19 @@ def make_plan(
     at = 0
     for number, piece in enumerate(pieces, 1):
         key = at if layout is Layout.FLAT else number
-        copies.append(Copy(source=id, key=key, start=at, size=len(piece), digest=sha256(piece)))
+        copies.append(Copy(source=id, layout=layout, key=key, start=at, size=len(piece), digest=sha256(piece)))
         at += len(piece)
     return Plan(layout=layout, size=at, algorithms=algorithms, copies=tuple(copies))
+
+
+def make_joint(sources: Sequence[tuple[UploadId, Layout, Sequence[bytes]]]) -> Plan:
+    """How other uploads, each stored in pieces, form one whole."""
+    copies: list[Copy] = []
+    at = 0
+    for id, layout, pieces in sources:
+        copies += [replace(copy, start=at + copy.start) for copy in make_plan(layout, pieces, id).copies]
+        at += sum(len(piece) for piece in pieces)
+    return Plan(layout=Layout.NUMBERED, size=at, algorithms=(SHA256,), copies=tuple(copies))
 
 
 async def put_all(storage: Storage, plan: Plan, pieces: Sequence[bytes], id: UploadId = ID) -> None:
@@ -80,7 +92,7 @@ async def put_all(storage: Storage, plan: Plan, pieces: Sequence[bytes], id: Upl
 async def bad_keys(storage: Storage, plan: Plan, id: UploadId = ID) -> list[int]:
     """Which parts reading back finds damaged."""
     async with storage.assembling(id, plan, no_progress) as assembly:
-        return sorted(assembly.bad)
+        return sorted(copy.key for copy in assembly.bad)
 
 
 async def publish(

@@ -6,12 +6,15 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from onward.wire import chunks
+from onward.wire import chunks, tus1
 
 EXPOSED: Final = tuple(
     sorted(
         {
             *chunks.EXPOSED,
+            *tus1.EXPOSED,
+            "Upload-Draft-Interop-Version",
+            "Upload-Incomplete",
             *("Accept-Ranges", "Content-Digest", "Content-Disposition", "Content-Length", "Content-Range", "ETag"),
             *("Idempotency-Key", "Last-Modified", "Link", "Repr-Digest", "Upload-Expires", "Upload-Limit"),
             *("Upload-Metadata", "WWW-Authenticate"),
@@ -20,22 +23,30 @@ EXPOSED: Final = tuple(
 )
 """Response headers that scripts may read."""
 
-ACCEPTED: Final = (
-    "Authorization",
-    "Content-Digest",
-    "Content-Type",
-    "Idempotency-Key",
-    "If-None-Match",
-    "If-Range",
-    "Last-Event-ID",
-    "Range",
-    "Repr-Digest",
-    "Upload-Chunk-Size",
-    "Upload-Complete",
-    "Upload-Length",
-    "Upload-Metadata",
-    "Upload-Offset",
-    "X-Requested-With",
+ACCEPTED: Final = tuple(
+    sorted(
+        {
+            *tus1.ACCEPTED,
+            "Authorization",
+            "Content-Digest",
+            "Content-Type",
+            "Idempotency-Key",
+            "If-None-Match",
+            "If-Range",
+            "Last-Event-ID",
+            "Range",
+            "Repr-Digest",
+            "Upload-Chunk-Size",
+            "Upload-Complete",
+            "Upload-Length",
+            "Upload-Metadata",
+            "Upload-Offset",
+            "X-Requested-With",
+            "Upload-Draft-Interop-Version",
+            "Upload-Incomplete",
+            "Want-Repr-Digest",
+        }
+    )
 )
 """Request headers that scripts may always send."""
 

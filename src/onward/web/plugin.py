@@ -24,10 +24,12 @@ from onward.web.downloads import download_routes
 from onward.web.events import event_routes
 from onward.web.faults import HANDLERS
 from onward.web.feed import Feed
+from onward.web.resources import resource_routes
 from onward.web.routes import chunk_routes
 from onward.web.settings import WebSettings
 from onward.web.site import Site
 from onward.web.status import status_routes
+from onward.wire.tus1_replies import STAMP
 
 DEPENDENCY: Final = "uploads"
 """Handlers of the application that take an ``uploads: Engine`` are given the engine."""
@@ -86,7 +88,13 @@ class OnwardPlugin(InitPlugin):
 
     def _router(self) -> Router:
         site = self.site
-        handlers = [*chunk_routes(site), *status_routes(site), *event_routes(site), *download_routes(site)]
+        handlers = [
+            *chunk_routes(site),
+            *resource_routes(site),
+            *status_routes(site),
+            *event_routes(site),
+            *download_routes(site),
+        ]
         return Router(
             "/",
             route_handlers=handlers,
@@ -114,6 +122,10 @@ class OnwardPlugin(InitPlugin):
         if not self.site.is_ours(scope["path"], scope.get("root_path", "")):
             return
         headers = MutableScopeHeaders.from_message(message)
+        if any(name.lower() == b"tus-resumable" for name, _ in scope["headers"]):
+            # Whatever layer answers: a client of tus reads no other answer as one (T-VER-01).
+            for name, value in STAMP.items():
+                headers.setdefault(name, value)
         origin = next((v.decode("latin-1") for k, v in scope["headers"] if k.lower() == b"origin"), None)
         for name, value in self.site.cors.headers(origin).items():
             if name == "vary":

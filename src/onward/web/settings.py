@@ -49,3 +49,11 @@ class WebSettings(Protocol):
     @property
     def limits(self) -> Limits:
         """The most that an upload may be."""
+
+    @property
+    def expire_after(self) -> float:
+        """Seconds without a byte after which an unfinished upload is removed."""
+
+    @property
+    def send_104(self) -> str:
+        """Whether interim responses are sent: ``auto``, ``always`` or ``never``."""

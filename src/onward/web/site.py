@@ -24,8 +24,10 @@ from onward.web.links import Links
 from onward.web.paths import headers_of, query_of, segment_of
 from onward.web.settings import WebSettings
 from onward.wire.chunks import Chunks
+from onward.wire.draft import Draft
 from onward.wire.message import Head, Reply
 from onward.wire.problem import problem
+from onward.wire.tus1 import Tus1
 
 log = logging.getLogger("onward.web")
 
@@ -52,6 +54,8 @@ class Site:
         self.cors = Cors(settings.cors_origins, credentials=settings.cors_credentials)
         self.links = Links(settings)
         self.dialect = Chunks(settings.limits)
+        self.tus = Tus1(settings.limits, files=settings.files_path)
+        self.draft = Draft(settings.limits, expire_after=settings.expire_after)
         self.draining = False
         self._mount = ""
         self._engine: Engine | None = None
@@ -135,10 +139,10 @@ class Exchange:
         """Who sends it."""
         return await ask(self.site.resolver, self.request)
 
-    def head(self, owner: str | None, *, segment: str = "") -> Head:
+    def head(self, owner: str | None, *, segment: str = "", method: str | None = None) -> Head:
         """The request as a dialect reads it. Raises ``BadField`` for a query that cannot be read."""
         return Head(
-            method=self.method,
+            method=method or self.method,
             segment=segment,
             query=dict(query_of(self.request.scope)),
             headers=self.headers,
@@ -157,13 +161,13 @@ class Exchange:
             raise NotFound
         return await self.engine.view(UploadId(text), caller)
 
-    def respond(self, reply: Reply) -> Response[bytes]:
+    def respond(self, reply: Reply, *, head: bool = False) -> Response[bytes]:
         """A reply as a response; the connection ends with it if bytes of the body were left unread."""
         headers = dict(reply.headers)
         if self.body.unread and self.request.scope["http_version"].startswith("1"):
             headers["Connection"] = "close"
         return Response(
-            b"" if self.method == "HEAD" else reply.body,
+            b"" if head or self.method == "HEAD" else reply.body,
             status_code=reply.status,
             headers=headers,
             media_type=reply.media_type or "text/plain",
@@ -177,25 +181,32 @@ class Exchange:
         return self.respond(problem(error, Head(method=self.method)))
 
 
-Method = Literal["GET", "HEAD", "POST", "PUT", "DELETE"]
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 Answer = Callable[[Exchange], Awaitable[Response[bytes]]]
 
+Discover = Callable[[Exchange], Awaitable[Reply]]
+
 
 def route(
-    site: Site, path: str, methods: Mapping[Method, tuple[Answer, type[Operation], str]]
+    site: Site,
+    path: str,
+    methods: Mapping[Method, tuple[Answer, type[Operation], str]],
+    *,
+    options: Discover | None = None,
 ) -> Sequence[HTTPRouteHandler]:
     """The handlers of one path by method: how it is answered, how it is described, and its operation id.
 
     ``OPTIONS`` comes by itself, and first: Litestar would otherwise make one that knows only
-    the first handler's method.
+    the first handler's method. ``options`` gives what a dialect adds to it.
     """
     allowed: list[str] = [*methods, "OPTIONS"]
 
-    async def options(request: AnyRequest) -> Response[bytes]:
+    async def discover(request: AnyRequest) -> Response[bytes]:
         exchange = Exchange(site, request)
-        headers = {"Allow": ", ".join(allowed), **site.cors.preflight(exchange.headers, allowed)}
-        return exchange.respond(Reply(status=204, headers=headers))
+        said = Reply(status=204) if options is None else await options(exchange)
+        headers = {**said.headers, "Allow": ", ".join(allowed), **site.cors.preflight(exchange.headers, allowed)}
+        return exchange.respond(Reply(status=said.status, headers=headers))
 
     def answering(answer: Answer) -> Callable[[AnyRequest], Awaitable[Response[bytes]]]:
         async def handle(request: AnyRequest) -> Response[bytes]:
@@ -207,7 +218,7 @@ def route(
 
         return handle
 
-    found = [HTTPRouteHandler(path, http_method="OPTIONS", include_in_schema=False)(options)]
+    found = [HTTPRouteHandler(path, http_method="OPTIONS", include_in_schema=False)(discover)]
     for method, (answer, operation, name) in methods.items():
         handler = HTTPRouteHandler(
             path, http_method=method, status_code=200, operation_class=operation, operation_id=name

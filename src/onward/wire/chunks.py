@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -49,7 +48,6 @@ EXPOSED: Final = (
 )
 """Headers of the replies that a browser's script must be allowed to read."""
 
-_KEY: Final = re.compile(r"[ -~]{1,255}", re.ASCII)
 _JSON: Final = "application/json"
 _NOT_CACHED: Final = {"Cache-Control": "no-store"}
 
@@ -121,7 +119,7 @@ class Chunks:
         )
         name = ClientName(head.owner, clean(said.name))
         spec = Spec(name=name, declared=declared, metadata=said.metadata, owner=head.owner)
-        return Create(spec=spec, idempotency_key=_idempotency_key(head))
+        return Create(spec=spec, idempotency_key=fields.idempotency_key(head.headers))
 
     def parse_complete(self, head: Head, body: bytes | Mapping[str, str]) -> Seal:
         """``POST /upload/complete`` with JSON, an urlencoded form, or the fields of a multipart form."""
@@ -220,14 +218,6 @@ def _number(head: Head, field: str, *, least: int = 0) -> int | None:
 
 def _sha256(text: str | None) -> Digest | None:
     return None if text is None else Digest(SHA256, fields.sha256_hex("sha256", text))
-
-
-def _idempotency_key(head: Head) -> str | None:
-    key = head.headers.get("idempotency-key")
-    if key is not None and _KEY.fullmatch(key) is None:
-        allowed = "1 to 255 printable ASCII characters"
-        raise BadField(f"Idempotency-Key must be {allowed}", field="Idempotency-Key", allowed=allowed)
-    return key
 
 
 def _stored(command: Store, outcome: Outcome, hrefs: Hrefs) -> Reply:

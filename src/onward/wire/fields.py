@@ -23,6 +23,7 @@ from onward.errors import BadField, DigestInvalid, DigestUnsupported, Unsupporte
 
 _INTEGER: Final = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 _HEX256: Final = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
+_PRINTABLE: Final = re.compile(r"[ -~]{1,255}", re.ASCII)
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
 
 # RFC 9651: a member of a dictionary, whose value is one item; inner lists have no use in the fields read here.
@@ -192,6 +193,15 @@ def refuse_encoded(text: str) -> None:
     codings = [coding.strip(" \t").lower() for coding in text.split(",")]
     if any(coding not in {"", "identity"} for coding in codings):
         raise UnsupportedEncoding("bytes are kept as they come; send them without Content-Encoding", allowed="identity")
+
+
+def idempotency_key(headers: Mapping[str, str]) -> str | None:
+    """The ``Idempotency-Key`` of a request, if it has one. Raises ``BadField``."""
+    key = headers.get("idempotency-key")
+    if key is not None and _PRINTABLE.fullmatch(key) is None:
+        allowed = "1 to 255 printable ASCII characters"
+        raise BadField(f"Idempotency-Key must be {allowed}", field="Idempotency-Key", allowed=allowed)
+    return key
 
 
 def parse_http_date(text: str) -> int | None:

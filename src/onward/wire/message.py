@@ -61,6 +61,10 @@ class Hrefs(msgspec.Struct, frozen=True, kw_only=True):
         """The stream of the upload's events."""
         return f"{self.base}{self.uploads}/{id}/events"
 
+    def file_of(self, id: UploadId) -> str:
+        """The upload resource of the sequential dialects."""
+        return f"{self.base}{self.files}/{id}"
+
     def content_of(self, id: UploadId) -> str:
         """The published bytes."""
         return f"{self.base}{self.files}/{id}/content"

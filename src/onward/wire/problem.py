@@ -10,6 +10,7 @@ from onward.core.digest import ALGORITHMS
 from onward.errors import (
     DigestUnsupported,
     Fact,
+    MethodNotAllowed,
     OffsetMismatch,
     OnwardError,
     PartConflict,
@@ -29,27 +30,30 @@ MEDIA_TYPE: Final = "application/problem+json"
 _WANTED: Final = ", ".join(f"{name}={weight}" for name, weight in zip(ALGORITHMS, (10, 9), strict=False))
 
 
-def problem(error: OnwardError, head: Head | None = None) -> Reply:
+def problem(error: OnwardError, head: Head | None = None, *, status: int | None = None) -> Reply:
     """The refusal that an error stands for: its status, its sentence, its code and its facts as members.
 
-    Never cached; without a body for HEAD. What one part of Onward tells another is never
-    shown: a ``Signal`` that comes this far is a fault of the server.
+    ``status`` is that of a dialect that prescribes another. Never cached; without a body for
+    HEAD. What one part of Onward tells another is never shown: a ``Signal`` that comes this far
+    is a fault of the server.
     """
     if isinstance(error, Signal):
         error = ServerFault()
+    if status is None:
+        status = error.status_hint
     members: dict[str, Fact] = {
         **error.facts,
         "type": TYPE_PREFIX + error.code,
         "title": error.title,
-        "status": error.status_hint,
+        "status": status,
         "detail": error.detail,
         "code": error.code,
     }
     headers = {"Cache-Control": "no-store", **_headers(error)}
     if head is not None and head.method == "HEAD":
-        return Reply(status=error.status_hint, headers=headers)
+        return Reply(status=status, headers=headers)
     body = msgspec.json.encode({name: _writable(fact) for name, fact in members.items()})
-    return Reply(status=error.status_hint, headers=headers, body=body, media_type=MEDIA_TYPE)
+    return Reply(status=status, headers=headers, body=body, media_type=MEDIA_TYPE)
 
 
 def _headers(error: OnwardError) -> dict[str, str]:
@@ -64,6 +68,8 @@ def _headers(error: OnwardError) -> dict[str, str]:
     match error:
         case Unauthorized():
             headers["WWW-Authenticate"] = "Bearer"
+        case MethodNotAllowed(facts={"allowed": list(allowed)}):
+            headers["Allow"] = ", ".join(map(str, allowed))
         case RangeUnsatisfiable() if "size" in facts:
             headers["Content-Range"] = f"bytes */{facts['size']}"
         case UnsupportedEncoding():

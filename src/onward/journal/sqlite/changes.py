@@ -7,15 +7,17 @@ from collections.abc import Sequence
 
 from onward.core.codec import encode
 from onward.core.summary import Summary, advance, begin
-from onward.core.types import AnyEvent, ClientName, Record, UploadId
+from onward.core.types import AnyEvent, ClientName, Created, Record, State, UploadId
 from onward.errors import VersionConflict
 from onward.journal.sqlite import queries
 from onward.journal.sqlite.schema import scope_of
 from onward.ports import WorkDone
 
 _PUT_ROW = """
-    INSERT INTO uploads (id, owner, name, state, reason, length, received, parts, ref, created_at, active_at, version)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO uploads (
+        id, owner, name, state, reason, length, received, parts, ref, sources, created_at, active_at, version
+    )
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET
         state = excluded.state, reason = excluded.reason, length = excluded.length, received = excluded.received,
         parts = excluded.parts, ref = excluded.ref, active_at = excluded.active_at, version = excluded.version
@@ -66,6 +68,8 @@ def append(db: sqlite3.Connection, *, id: UploadId, events: Sequence[AnyEvent], 
         raise ValueError("the Created event is that of another upload")
     db.executemany("INSERT INTO events (id, version, at, event) VALUES (?, ?, ?, ?)", lines)
     db.execute(_PUT_ROW, _columns(row))
+    if row.sources:
+        _join(db, row, events[0] if before is None else None)
     _promise(db, row.promised - (before.promised if before else 0))
 
 
@@ -80,6 +84,7 @@ def drop(db: sqlite3.Connection, id: UploadId) -> None:
     db.execute("DELETE FROM names WHERE id = ?", (id,))
     db.execute("DELETE FROM keys WHERE id = ?", (id,))
     db.execute("DELETE FROM work WHERE id = ?", (id,))
+    db.execute("DELETE FROM joins WHERE id = ?", (id,))
 
 
 def report(db: sqlite3.Connection, id: UploadId, work: WorkDone) -> None:
@@ -100,6 +105,14 @@ def touch(db: sqlite3.Connection) -> None:
     db.execute("UPDATE meta SET value = (value + 1) % 1000000 WHERE key = 'checks'")
 
 
+def _join(db: sqlite3.Connection, row: Summary, begun: AnyEvent | None) -> None:
+    """Keep what an upload is made of at hand until it is published or will never be."""
+    if isinstance(begun, Created):
+        db.executemany("INSERT INTO joins VALUES (?, ?)", [(source, row.id) for source in set(begun.spec.sources)])
+    if row.state not in {State.OPEN, State.SEALED}:
+        db.execute("DELETE FROM joins WHERE id = ?", (row.id,))
+
+
 def _promise(db: sqlite3.Connection, more: int) -> None:
     if more:
         total = queries.promised(db) + more
@@ -117,6 +130,7 @@ def _columns(row: Summary) -> tuple[object, ...]:
         row.received,
         row.parts,
         row.ref,
+        row.sources,
         row.created_at,
         row.active_at,
         row.version,

@@ -125,6 +125,11 @@ class SqliteJournal:
         """See ``Catalog.due``."""
         return await self._readers.far(partial(queries.due, what=what, before=before, limit=limit))
 
+    async def waiting(self, source: UploadId, *, limit: int) -> Sequence[UploadId]:
+        """See ``Catalog.waiting``."""
+        ask = partial(queries.waiting, source=source, limit=limit)
+        return await (self._readers.point(ask) if limit <= NEAR else self._readers.far(ask))
+
     async def feed(self, *, after: int, limit: int, id: UploadId | None = None) -> Sequence[FeedItem]:
         """See ``Catalog.feed``."""
         # Listeners ask several times a second, mostly for nothing: that is found out without a thread.

@@ -20,13 +20,17 @@ from onward.journal.sqlite.places import Place
 from onward.journal.sqlite.schema import scope_of
 from onward.ports import Due, FeedItem, WorkDone
 
-_ROW = "id, owner, name, state, reason, length, received, parts, ref, created_at, active_at, version"
+_ROW = "id, owner, name, state, reason, length, received, parts, ref, sources, created_at, active_at, version"
 
 _ONE = f"SELECT {_ROW} FROM uploads WHERE id = ?"  # noqa: S608 - constants only
 _OLDER = "(created_at, id) < (?, ?) ORDER BY created_at DESC, id DESC LIMIT ?"
 _PAGE_ALL = f"SELECT {_ROW} FROM uploads WHERE state = ? AND {_OLDER}"  # noqa: S608 - constants only
 _PAGE_OWNED = f"SELECT {_ROW} FROM uploads WHERE owner IS ? AND state = ? AND {_OLDER}"  # noqa: S608 - constants only
 _DUE = "SELECT active_at, id FROM uploads WHERE state = ? AND active_at < ? ORDER BY active_at, id LIMIT ?"
+_DUE_JOIN = (
+    "SELECT active_at, id FROM uploads INDEXED BY uploads_joining "
+    "WHERE sources > 0 AND state = ? AND active_at < ? ORDER BY active_at, id LIMIT ?"
+)
 _FEED = """
     SELECT e.seq, e.id, u.owner, e.version, e.at, e.event FROM events AS e CROSS JOIN uploads AS u ON u.id = e.id
     WHERE e.seq > ? ORDER BY e.seq LIMIT ?
@@ -41,6 +45,7 @@ _STATES = {
     Due.FINISH: (State.SEALED,),
     Due.EXPIRE: (State.OPEN,),
     Due.FORGET: (State.FAILED, State.GONE),
+    Due.JOIN: (State.OPEN,),
 }
 
 Row = tuple[Any, ...]
@@ -115,15 +120,22 @@ def page(
                 db.execute(_PAGE_OWNED, (owner, state.value, *older, limit)).fetchall()
                 for state in set(states or State)
             ]
-    merged = heapq.merge(*each, key=lambda row: (row[9], row[0]), reverse=True)
+    merged = heapq.merge(*each, key=lambda row: (row[10], row[0]), reverse=True)
     return [_summary_of(row) for row in islice(merged, limit)]
 
 
 def due(db: sqlite3.Connection, *, what: Due, before: float, limit: int) -> list[UploadId]:
     """Ids in the states that ``what`` stands for, idle since before a time."""
+    sql = _DUE_JOIN if what is Due.JOIN else _DUE
     with _snapshot(db):
-        each = [db.execute(_DUE, (state.value, before, limit)).fetchall() for state in _STATES[what]]
+        each = [db.execute(sql, (state.value, before, limit)).fetchall() for state in _STATES[what]]
     return [UploadId(found) for _, found in islice(heapq.merge(*each), limit)]
+
+
+def waiting(db: sqlite3.Connection, *, source: UploadId, limit: int) -> list[UploadId]:
+    """Ids of uploads that still need another one."""
+    rows = db.execute("SELECT id FROM joins WHERE source = ? ORDER BY id LIMIT ?", (source, limit)).fetchall()
+    return [UploadId(row[0]) for row in rows]
 
 
 def feed(db: sqlite3.Connection, *, after: int, limit: int, id: UploadId | None) -> list[FeedItem]:
@@ -173,7 +185,8 @@ def _summary_of(row: Row) -> Summary:
         received=row[6],
         parts=row[7],
         ref=row[8],
-        created_at=row[9],
-        active_at=row[10],
-        version=row[11],
+        sources=row[9],
+        created_at=row[10],
+        active_at=row[11],
+        version=row[12],
     )

@@ -42,6 +42,7 @@ _FIRST: Final = (
         received INTEGER NOT NULL,
         parts INTEGER NOT NULL,
         ref TEXT NOT NULL,
+        sources INTEGER NOT NULL,
         created_at REAL NOT NULL,
         active_at REAL NOT NULL,
         version INTEGER NOT NULL
@@ -50,6 +51,10 @@ _FIRST: Final = (
     "CREATE INDEX uploads_listed ON uploads (state, created_at, id)",
     "CREATE INDEX uploads_owned ON uploads (owner, state, created_at, id)",
     "CREATE INDEX uploads_due ON uploads (state, active_at, id)",
+    "CREATE INDEX uploads_joining ON uploads (state, active_at, id) WHERE sources > 0",
+    # For as long as an upload still needs the others that it is made of.
+    "CREATE TABLE joins (source TEXT, id TEXT, PRIMARY KEY (source, id)) WITHOUT ROWID",
+    "CREATE INDEX joins_of ON joins (id)",
     "CREATE TABLE names (scope TEXT, name TEXT, id TEXT NOT NULL, PRIMARY KEY (scope, name)) WITHOUT ROWID",
     "CREATE INDEX names_of ON names (id)",
     "CREATE TABLE keys (scope TEXT, key TEXT, id TEXT NOT NULL, PRIMARY KEY (scope, key)) WITHOUT ROWID",

@@ -18,7 +18,7 @@ from typing import Final
 
 from onward.core.types import UploadId
 from onward.locks.file.spanfile import make_private
-from onward.ports import FINISH, Span
+from onward.ports import LAST_KEY, Span
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def parse(message: bytes) -> tuple[UploadId, Span] | None:
     if match is None:
         return None
     start, stop = int(match[2]), int(match[3])
-    if not start < stop <= FINISH[1]:
+    if not start < stop <= LAST_KEY:
         return None
     return UploadId(match[1].decode("ascii")), (start, stop)
 

@@ -17,12 +17,12 @@ from typing import Final
 
 from onward.core.types import UploadId, is_id
 from onward.errors import NoSpace, ServerFault
-from onward.ports import FINISH, Span
+from onward.ports import LAST_KEY, Span
 
 _FLOCK: Final = struct.Struct("hhqqi0q")
 """``struct flock`` of 64-bit Linux: type, whence, start, length, pid."""
 
-_EVERYTHING: Final[Span] = (0, FINISH[1])
+_EVERYTHING: Final[Span] = (0, LAST_KEY)
 _REOPENINGS: Final = 5
 
 

@@ -11,10 +11,10 @@ from typing import Final
 import anyio.lowlevel
 
 from onward.core.digest import SHA256, Hasher
-from onward.core.types import Copy, Digest, Layout, Phase, Plan
-from onward.errors import NoSpace
+from onward.core.types import Copy, Digest, Layout, Phase, Plan, UploadId
+from onward.errors import Locked, NoSpace
 from onward.ports import Progress
-from onward.storage.local.disk import Disk, parts
+from onward.storage.local.disk import Disk, flat, parts
 from onward.storage.local.holding import Held, copy_some
 
 BLOCK: Final = 4 << 20
@@ -42,10 +42,10 @@ class Teller:
 
 async def assemble(
     disk: Disk, held: Held, plan: Plan, progress: Progress
-) -> tuple[Mapping[str, Digest], Sequence[int]]:
-    """The digests of the whole, and the keys of the parts that are missing or damaged."""
+) -> tuple[Mapping[str, Digest], Sequence[Copy]]:
+    """The digests of the whole, and the parts that are missing or damaged."""
     if held.fd is None:
-        return Hasher((SHA256, *plan.algorithms)).digests(), [copy.key for copy in plan.copies]
+        return Hasher((SHA256, *plan.algorithms)).digests(), plan.copies
     copying = plan.layout is Layout.NUMBERED and not held.published
     try:
         if copying:
@@ -63,7 +63,7 @@ async def assemble(
             await _copy_one(disk, held.fd, copy)
         await disk.run(partial(_trim_and_sync, disk, held, plan))
         digests, bad = await _verify(disk, held.fd, plan, progress)
-    return digests, [copy.key for copy in bad]
+    return digests, bad
 
 
 def _trim_and_sync(disk: Disk, held: Held, plan: Plan) -> None:
@@ -92,11 +92,12 @@ async def _copy_one(disk: Disk, out: int, copy: Copy, teller: Teller | None = No
     source = await disk.run(partial(_open_part, disk, copy))
     if source is None:
         return
+    base = copy.key if copy.layout is Layout.FLAT else 0
     done = 0
     try:
         while done < copy.size:
             moved = await disk.run(
-                partial(copy_some, disk, (source, done), (out, copy.start + done), min(_COPY, copy.size - done))
+                partial(copy_some, disk, (source, base + done), (out, copy.start + done), min(_COPY, copy.size - done))
             )
             if not moved:
                 break
@@ -108,9 +109,23 @@ async def _copy_one(disk: Disk, out: int, copy: Copy, teller: Teller | None = No
 
 
 def _open_part(disk: Disk, copy: Copy) -> int | None:
+    if copy.layout is Layout.FLAT:
+        return _open_flat(disk, copy.source)
     with suppress(FileNotFoundError):
         return disk.fs.open(f"{parts(copy.source)}/{copy.key}", os.O_RDONLY)
     return None
+
+
+def _open_flat(disk: Disk, source: UploadId) -> int | None:
+    """Another upload's file, shared with its writers. Raises ``Locked`` if it is being assembled itself."""
+    try:
+        fd = disk.fs.open(flat(source), os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    if disk.fs.lock(fd, exclusive=False):
+        return fd
+    disk.fs.close(fd)
+    raise Locked(retry_after=1)
 
 
 # -- reading back ---------------------------------------------------------------------------------

@@ -97,7 +97,8 @@ def _take_flat(disk: Disk, id: UploadId, plan: Plan, held: Held) -> bool:
 
 def _take_numbered(disk: Disk, id: UploadId, plan: Plan, held: Held) -> bool:
     fs = disk.fs
-    if not disk.exists(home(id)) and plan.size:
+    own = all(copy.source == id for copy in plan.copies)
+    if own and not disk.exists(home(id)) and plan.size:
         return True
     disk.make(parts(id))
     guard = fs.open(parts(id), os.O_RDONLY | os.O_DIRECTORY)

@@ -13,7 +13,7 @@ from typing import Final
 
 import anyio.to_thread
 
-from onward.core.types import Buffer, Digest, Layout, Plan, Spec, UploadId, is_id
+from onward.core.types import Buffer, Copy, Digest, Layout, Plan, Spec, UploadId, is_id
 from onward.errors import BadName, NotFound, StorageFault
 from onward.ports import Blob, OnConflict, Progress, Written
 from onward.storage import naming
@@ -201,7 +201,7 @@ class LocalAssembly:
     """The whole, read back, its file locked."""
 
     def __init__(
-        self, disk: Disk, id: UploadId, held: Held, *, size: int, digests: Mapping[str, Digest], bad: Sequence[int]
+        self, disk: Disk, id: UploadId, held: Held, *, size: int, digests: Mapping[str, Digest], bad: Sequence[Copy]
     ) -> None:
         self._disk = disk
         self._id = id
@@ -216,8 +216,8 @@ class LocalAssembly:
         return self._digests
 
     @property
-    def bad(self) -> Sequence[int]:
-        """Keys of missing or damaged parts."""
+    def bad(self) -> Sequence[Copy]:
+        """Missing or damaged parts."""
         return self._bad
 
     async def publish(self, name: str, fallback: str, on_conflict: OnConflict, manifest: bytes) -> Blob:

@@ -415,8 +415,9 @@ class Engine:
         """Hint the worker. A queue that is down costs time, not uploads: the sweeper hints again."""
         try:
             await self.jobs.finish_later(id)
-        except Exception:
-            log.warning("the queue cannot be reached; upload %s is queued again by the sweeper", id, exc_info=True)
+        except Exception as error:
+            log.warning("the queue cannot be reached (%r); upload %s is queued again by the sweeper", error, id)
+            log.debug("why the queue cannot be reached", exc_info=True)
 
 
 def _is_full_at_once(spec: Spec, policy: Policy) -> bool:

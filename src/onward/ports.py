@@ -139,8 +139,8 @@ class Storage(Protocol):
     async def discard(self, id: UploadId) -> None:
         """Forget scratch bytes. Missing is not an error. Never touches published blobs."""
 
-    async def remove(self, ref: str, id: UploadId) -> None:
-        """Delete a published blob and its manifest. Missing is not an error."""
+    async def remove(self, ref: str | None, id: UploadId) -> None:
+        """Delete a published blob and its manifest; without ``ref`` the manifest alone. Missing is not an error."""
 
     async def manifest(self, id: UploadId) -> bytes:
         """The manifest published with an upload. Raises ``NotFound``."""
@@ -236,6 +236,9 @@ class Catalog(Protocol):
 
     async def find_key(self, owner: str | None, key: str) -> UploadId | None:
         """The upload that an idempotency key created."""
+
+    async def published_as(self, ref: str) -> Sequence[UploadId]:
+        """The finished uploads whose file has the name ``ref``."""
 
     async def summary(self, id: UploadId) -> Summary | None:
         """One row."""

@@ -168,7 +168,7 @@ class NotedStorage(MemoryStorage):
         self.homes.discard(id)
         await super().discard(id)
 
-    async def remove(self, ref: str, id: UploadId) -> None:
+    async def remove(self, ref: str | None, id: UploadId) -> None:
         if self.stuck:
             raise ConnectionError
         await super().remove(ref, id)

@@ -314,6 +314,28 @@ async def test_an_upload_that_was_replaced_takes_no_file_of_its_successor_with_i
     assert (await room.engine.view(old.id, ME)).word == "cancelled"
 
 
+async def test_an_upload_that_was_replaced_is_over_and_has_no_file() -> None:
+    room = Room(on_conflict=OnConflict.REPLACE)
+    old = await room.done(b"aaaa")
+    await room.create()
+    new = await room.done(b"bbbb")
+    assert (await room.engine.view(old.id, ME)).word == "cancelled"
+    with pytest.raises(NotFound):
+        await room.storage.manifest(old.id)
+    assert (await room.engine.view(new.id, ME)).word == "done"
+    assert await room.storage.manifest(new.id)
+
+
+async def test_a_replaced_upload_takes_no_file_with_it_when_a_third_has_the_name() -> None:
+    room = Room(delete_finished=True, on_conflict=OnConflict.REPLACE)
+    old = await room.done(b"aaaa")
+    await room.create()
+    await room.done(b"bbbb")
+    await room.create()
+    await cancel(room, old.id)
+    assert room.storage.files == {"f.bin": b"bbbb"}
+
+
 async def test_an_upload_whose_successor_is_not_finished_takes_its_own_file() -> None:
     room = Room(delete_finished=True, on_conflict=OnConflict.REPLACE)
     old = await room.done(b"aaaa")

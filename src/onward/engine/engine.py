@@ -248,10 +248,11 @@ class Engine:
         await self.hooks.may(caller, cmd, upload)
         self._refuse_if_kept(upload)  # before anybody is asked to leave
         async with self.locks.hold(upload.id, WHOLE, timeout=self.rules.lock_wait, revoke=True):
-            ended = await self.ledger.record(upload, self._end)
-        published = upload.published
-        if published is not None and await self._is_there_still(upload, published.ref, ended=bool(ended)):
-            await self.storage.remove(published.ref, upload.id)
+            await self.ledger.record(upload, self._end)
+        if (published := upload.published) is not None:
+            # The name may lead to another upload's bytes by now, which took it over or came later.
+            taken = await self.catalog.published_as(published.ref)
+            await self.storage.remove(None if taken else published.ref, upload.id)
         await self.storage.discard(upload.id)
         await self.locks.forget(upload.id)
         await self.joining.changed(upload)
@@ -264,13 +265,6 @@ class Engine:
     def _refuse_if_kept(self, upload: Upload) -> None:
         if upload.state is State.DONE and not self.rules.delete_finished:
             raise Refused("the file is finished; this server does not delete finished files")
-
-    async def _is_there_still(self, upload: Upload, ref: str, *, ended: bool) -> bool:
-        """False if another upload has its bytes where this one's lay: by replacing it, or after it had gone."""
-        if upload.spec.name is None:
-            return ended
-        holder = await self._holder(upload.spec.name)
-        return holder is None or holder.id == upload.id or holder.published is None or holder.published.ref != ref
 
     # -- which upload -------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import anyio
 
 from onward.core import manifest, names
-from onward.core.completion import conclude
+from onward.core.completion import conclude, remove
 from onward.core.digest import SHA256
 from onward.core.joining import lost
 from onward.core.plan import plan
@@ -17,7 +17,7 @@ from onward.core.upload import Upload
 from onward.engine.ledger import Ledger
 from onward.engine.rules import Rules
 from onward.errors import BadName, Locked, NotFound, OnwardError, Refused, Signal
-from onward.ports import FINISH, Assembly, Catalog, Hooks, Locks, Storage, WorkDone
+from onward.ports import FINISH, Assembly, Catalog, Hooks, Locks, OnConflict, Storage, WorkDone
 
 log = logging.getLogger("onward.finish")
 
@@ -111,6 +111,8 @@ class Finishing:
             return await self._ledger.record(upload, lambda u: _if_sealed(u, refusal))
         digest = assembly.digests[SHA256]
         described = manifest.encode(manifest.build(upload, made, digest.value, self._clock()))
+        if self._rules.on_conflict is OnConflict.REPLACE:
+            await self._give_way(wanted, upload.id)
         try:
             blob = await assembly.publish(wanted, fallback, self._rules.on_conflict, described)
         except BadName:
@@ -122,6 +124,15 @@ class Finishing:
             # Cancelled between the read-back and here: nothing of it may stay visible.
             await self._storage.remove(blob.ref, upload.id)
         return events
+
+    async def _give_way(self, ref: str, to: UploadId) -> None:
+        """End the finished uploads whose name is about to lead to other bytes: none may answer with these."""
+        for other in await self._catalog.published_as(ref):
+            if other != to:
+                replaced = await self._ledger.load(other)
+                await self._ledger.record(replaced, lambda newest: remove(newest, "cancelled"))
+                await self._storage.remove(None, other)
+                log.info("upload %s is replaced by %s", other, to)
 
     def _tell(self, upload: Upload, events: Sequence[Event]) -> None:
         for event in events:

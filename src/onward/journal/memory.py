@@ -111,6 +111,11 @@ class MemoryJournal:
         self._check_open()
         return self._keys.get((owner, key))
 
+    async def published_as(self, ref: str) -> Sequence[UploadId]:
+        """See ``Catalog.published_as``."""
+        self._check_open()
+        return [row.id for row in self._rows.values() if row.state is State.DONE and row.ref == ref]
+
     async def summary(self, id: UploadId) -> Summary | None:
         """See ``Catalog.summary``."""
         self._check_open()

@@ -153,9 +153,10 @@ class MemoryStorage:
         """Forget scratch bytes."""
         self._scratch.pop(id, None)
 
-    async def remove(self, ref: str, id: UploadId) -> None:
-        """Forget a published blob and its manifest."""
-        self._blobs.pop(ref, None)
+    async def remove(self, ref: str | None, id: UploadId) -> None:
+        """Forget a published blob if one is named, and the manifest."""
+        if ref is not None:
+            self._blobs.pop(ref, None)
         self._manifests.pop(id, None)
 
     async def manifest(self, id: UploadId) -> bytes:

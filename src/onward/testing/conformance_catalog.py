@@ -57,6 +57,18 @@ class CatalogConformance:
             assert await journal.promised() == row.promised
             assert await all_pages(journal, limit=5) == [row]
 
+    async def test_finished_uploads_are_found_by_the_name_of_their_file(self, journal: Kept) -> None:
+        ids = []
+        for number, ref in enumerate(("a", "a", "b", ""), 1):
+            ids.append(await begun(journal, number, at=float(number)))
+            done: list[AnyEvent] = [stored(0, 1), Sealed(length=1, parts=1)]
+            done += [Published(ref=ref, size=1, digest=SHA)] if ref else []
+            await journal.append(ids[-1], done, version=1, at=float(number), sync=False)
+        assert set(await journal.published_as("a")) == {ids[0], ids[1]}
+        await journal.append(ids[0], [Removed(reason="cancelled")], version=4, at=9.0, sync=False)
+        assert list(await journal.published_as("a")) == [ids[1]]
+        assert list(await journal.published_as("c")) == list(await journal.published_as("")) == []
+
     async def test_an_event_of_a_later_version_comes_back_as_it_was(self, journal: Kept) -> None:
         one = await begun(journal, 1, UNKNOWN)
         assert (await journal.read(one))[1].event == UNKNOWN

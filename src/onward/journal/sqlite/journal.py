@@ -105,6 +105,10 @@ class SqliteJournal:
         """See ``Catalog.find_key``."""
         return await self._readers.point(partial(queries.key_holder, owner=owner, key=key))
 
+    async def published_as(self, ref: str) -> Sequence[UploadId]:
+        """See ``Catalog.published_as``."""
+        return await self._readers.far(partial(queries.published_as, ref=ref))
+
     async def summary(self, id: UploadId) -> Summary | None:
         """See ``Catalog.summary``."""
         return await self._readers.point(partial(queries.summary, id=id))

@@ -79,6 +79,12 @@ def name_holder(db: sqlite3.Connection, name: ClientName) -> UploadId | None:
     return UploadId(row[0]) if row else None
 
 
+def published_as(db: sqlite3.Connection, ref: str) -> list[UploadId]:
+    """Finished uploads under one final name."""
+    sql = "SELECT id FROM uploads WHERE ref = ? AND ref <> '' AND state = ?"
+    return [UploadId(row[0]) for row in db.execute(sql, (ref, State.DONE.value)).fetchall()]
+
+
 def event_rows(db: sqlite3.Connection, *, id: UploadId, after: int, limit: int) -> list[Row]:
     """Undecoded events beyond a version; all of them if ``limit`` is -1."""
     sql = "SELECT version, at, event FROM events WHERE id = ? AND version > ? ORDER BY version LIMIT ?"

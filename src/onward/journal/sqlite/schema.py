@@ -55,6 +55,7 @@ _FIRST: Final = (
     # For as long as an upload still needs the others that it is made of.
     "CREATE TABLE joins (source TEXT, id TEXT, PRIMARY KEY (source, id)) WITHOUT ROWID",
     "CREATE INDEX joins_of ON joins (id)",
+    "CREATE INDEX uploads_published ON uploads (ref) WHERE ref <> ''",
     "CREATE TABLE names (scope TEXT, name TEXT, id TEXT NOT NULL, PRIMARY KEY (scope, name)) WITHOUT ROWID",
     "CREATE INDEX names_of ON names (id)",
     "CREATE TABLE keys (scope TEXT, key TEXT, id TEXT NOT NULL, PRIMARY KEY (scope, key)) WITHOUT ROWID",

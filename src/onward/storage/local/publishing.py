@@ -149,9 +149,15 @@ def _make_parents(disk: Disk, ref: str) -> None:
             disk.fs.mkdir(f"{FILES}/{folder}")
 
 
-def remove(disk: Disk, ref: str, id: UploadId) -> None:
-    """Take away a final name, the directories that it leaves empty, and the manifest."""
-    naming.safe(ref)
+def remove(disk: Disk, ref: str | None, id: UploadId) -> None:
+    """Take away a final name, if one is given, the directories that it leaves empty, and the manifest."""
+    if ref is not None:
+        _unlink(disk, naming.safe(ref))
+    disk.forget(manifest(id))
+    disk.fs.sync_dir(MANIFESTS)
+
+
+def _unlink(disk: Disk, ref: str) -> None:
     with suppress(FileNotFoundError):
         disk.fs.unlink(f"{FILES}/{ref}")
         disk.fs.sync_dir(f"{FILES}/{ref}".rpartition("/")[0])
@@ -162,5 +168,3 @@ def remove(disk: Disk, ref: str, id: UploadId) -> None:
                 if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
                     raise
                 break
-    disk.forget(manifest(id))
-    disk.fs.sync_dir(MANIFESTS)

@@ -108,8 +108,8 @@ class LocalStorage:
         if await self._disk.run(partial(self._throw_away, home(id), trashed)):
             self._disk.start(partial(self._delete, trashed))
 
-    async def remove(self, ref: str, id: UploadId) -> None:
-        """Delete a published file, its manifest, and directories that it leaves empty."""
+    async def remove(self, ref: str | None, id: UploadId) -> None:
+        """Delete a published file if one is named, the manifest, and directories that it leaves empty."""
         with suppress(BadName):  # cannot have been published, so it is missing
             await self._disk.run(partial(publishing.remove, self._disk, ref, id))
 

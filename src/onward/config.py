@@ -193,9 +193,9 @@ async def open_engine(settings: Settings, *, jobs: Jobs, hooks: Hooks | None = N
     or the hooks cannot be used.
     """
     # Imported here, so that choosing a backend is all that loads it.
-    from onward.journal.sqlite import SqliteJournal  # noqa: PLC0415
-    from onward.locks.file import FileLocks  # noqa: PLC0415
-    from onward.storage.local import LocalStorage  # noqa: PLC0415
+    from onward.journal.sqlite import SqliteJournal  # noqa: PLC0415, as said above
+    from onward.locks.file import FileLocks  # noqa: PLC0415, as above
+    from onward.storage.local import LocalStorage  # noqa: PLC0415, as above
 
     storage = await anyio.to_thread.run_sync(LocalStorage, settings.data)
     journal = await anyio.to_thread.run_sync(SqliteJournal, settings.data / JOURNAL)

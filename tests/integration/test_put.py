@@ -235,7 +235,7 @@ async def test_a_finished_file_in_other_pieces_is_compared_all_the_same(
             assert (await client.put(f"{server.base}/{name}-{number}", content=piece)).status_code == 201
         await client.post(f"{server.base}/complete", json={"file_unique_name": name, "total_chunks": 2})
         async with asyncio.timeout(PATIENCE):
-            while (await client.get(f"{server.base}/{name}")).json()["state"] != "done":  # noqa: ASYNC110
+            while (await client.get(f"{server.base}/{name}")).json()["state"] != "done":  # noqa: ASYNC110, another process
                 await asyncio.sleep(0.02)
     (tmp_path / "new").write_bytes(old[: 3 * MIB] + bytes(MIB))
     told = (await put(server.base, tmp_path / "new", name=name)).one
@@ -388,7 +388,7 @@ async def test_damage_on_the_server_s_disk_is_mended(tmp_path: Path) -> None:
     with real_server(tmp_path / "data", worker=False) as server:
         sending = asyncio.create_task(put(server.base, tmp_path / "hurt.bin"))
         async with asyncio.timeout(PATIENCE), httpx.AsyncClient(trust_env=False) as client:
-            while (await client.get(f"{server.base}/hurt.bin")).json().get("state") != "verifying":  # noqa: ASYNC110
+            while (await client.get(f"{server.base}/hurt.bin")).json().get("state") != "verifying":  # noqa: ASYNC110, another process
                 await asyncio.sleep(0.02)
         (scratch,) = (tmp_path / "data/uploads").glob("*/*/data")
         with scratch.open("r+b") as file:

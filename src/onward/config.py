@@ -66,6 +66,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = ""
     open: Annotated[bool, _doc("Serve beyond loopback without a token.")] = False
+    demo: Annotated[
+        bool,
+        _doc(
+            "Let the page at /ui make uploads fail on purpose, for shows and tests. Anybody who reaches the server may."
+        ),
+    ] = False
     public_url: Annotated[
         str,
         _doc(
@@ -363,6 +369,8 @@ def _check_together(settings: Settings, texts: Mapping[str, Any]) -> None:
             "name_template must be a relative path, with no other braces than {id}, {filename} and {owner}",
             field="name_template",
         )
+    if settings.demo and settings.workers > 1:
+        raise SettingsError("demo needs workers to be 1: each process would make faults of its own", field="demo")
     if settings.data == Path() and not texts.get("data", "."):
         raise SettingsError("data must name a directory", field="data")
 

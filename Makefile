@@ -7,6 +7,7 @@ STAMP := .venv/.set-up
 ARGS ?=
 PYTHON_TESTS := tests/unit tests/property tests/integration
 OTHER_TESTS := tests $(PYTHON_TESTS:%=--ignore=%)
+SIDE_BY_SIDE := -n 2 --dist worksteal
 export HYPOTHESIS_PROFILE ?= ci
 
 help: ## Show this list
@@ -31,8 +32,8 @@ test: ## Set up, lint and run all tests that a change must pass
 	@rm -f .ci/times
 	@.ci/stage "set-up" 4 $(MAKE) --no-print-directory setup test-tools
 	@.ci/stage "lint and types" 1 $(MAKE) --no-print-directory lint
-	@.ci/stage "python" 6 $(BIN)/pytest $(PYTHON_TESTS)
-	@.ci/stage "protocols and clients" 5 $(BIN)/pytest $(OTHER_TESTS)
+	@.ci/stage "python" 6 $(BIN)/pytest $(SIDE_BY_SIDE) $(PYTHON_TESTS)
+	@.ci/stage "protocols and clients" 5 $(BIN)/pytest $(SIDE_BY_SIDE) $(OTHER_TESTS)
 
 test-deep: setup test-tools ## The long runs: thousands of histories, hundreds of power cuts (hours)
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest --timeout 7200 -m "deep or not deep"

@@ -1,0 +1,60 @@
+/** The SHA-256 of both sides, to be seen and copied. */
+
+import type { UploadTask } from '../core/types.js'
+import { h, icon, setAttribute, setText } from './dom.js'
+import type { Words } from './i18n/index.js'
+
+const SHOWN = 2000
+
+export class Proof {
+  readonly element = h('div', { class: 'proof', hidden: true })
+  readonly #task: UploadTask
+  readonly #words: Words
+  #done = false
+
+  constructor(task: UploadTask, words: Words) {
+    this.#task = task
+    this.#words = words
+  }
+
+  /** Shows the digests once there are any. */
+  update(): void {
+    const { result } = this.#task.view
+    if (this.#done || !result?.sha256) return
+    this.#done = true
+    const { sha256 } = result
+    const words = this.#words
+    const copy = h('button', { type: 'button', class: 'quiet' }, icon('copy'), h('span', {}, words.text('digest.copy')))
+    setAttribute(copy, 'aria-label', words.text('digest.copyOf', { name: this.#task.name }))
+    copy.addEventListener('click', () => void copyText(sha256, copy, words))
+    this.element.append(
+      h('dl', {}, h('dt', {}, `${words.text('digest.title')} · ${words.text('digest.server')}`), code(sha256)),
+      h(
+        'p',
+        { class: result.verified ? 'agreed' : '' },
+        words.text(result.verified ? 'digest.verified' : 'digest.serverOnly'),
+      ),
+      copy,
+    )
+    this.element.hidden = false
+  }
+}
+
+function code(text: string): HTMLElement {
+  return h('dd', {}, h('code', {}, text))
+}
+
+async function copyText(text: string, button: HTMLElement, words: Words): Promise<void> {
+  const label = button.querySelector('span') as HTMLElement
+  const before = label.textContent ?? ''
+  try {
+    // Absent where the page came over plain http.
+    await navigator.clipboard.writeText(text)
+  } catch {
+    const said = button.parentElement?.querySelector('code')
+    if (said) getSelection()?.selectAllChildren(said)
+    if (!document.execCommand('copy')) return
+  }
+  setText(label, words.text('action.copied'))
+  setTimeout(() => setText(label, before), SHOWN)
+}

@@ -1,0 +1,31 @@
+/** All uploads in one line. */
+
+import type { Snapshot, UploadTask } from '../core/types.js'
+import type { Words } from './i18n/index.js'
+import { shareOf } from './phrases.js'
+
+/** How much of all the uploads under way is there, as one share. */
+export function shareOfAll(tasks: readonly UploadTask[]): number {
+  let sum = 0
+  let total = 0
+  for (const task of tasks) {
+    sum += shareOf(task.view) * task.view.size
+    total += task.view.size
+  }
+  return total > 0 ? sum / total : 0
+}
+
+/** `3 files · 64% · 2 min`: how all stands, in a line. */
+export function summary(snapshot: Snapshot, open: number, share: number, words: Words): string {
+  const { bytesPerSecond, etaSeconds } = snapshot.totals
+  if (open === 0) {
+    const done = snapshot.counts.done ?? 0
+    return done > 0 ? words.count('totals.done', done) : words.text('totals.idle')
+  }
+  const said = [words.count('totals.open', open), words.formats.percent(share)]
+  if (bytesPerSecond > 0) said.push(words.formats.speed(bytesPerSecond))
+  if (bytesPerSecond > 0 && etaSeconds !== null) {
+    said.push(words.text('say.left', { time: words.formats.duration(etaSeconds) }))
+  }
+  return said.join(' · ')
+}

@@ -17,7 +17,7 @@ from litestar.openapi.spec import License
 from onward import config
 from onward.config import Settings
 from onward.engine.engine import Engine
-from onward.engine.sweep import Sweeper, sweep
+from onward.engine.sweep import Sweeper, Teller, sweep
 from onward.ports import Hooks
 from onward.web.bench import Bench
 from onward.web.docs import docs_routes
@@ -83,7 +83,7 @@ async def _work(settings: Settings, engine: Engine, stop: anyio.Event) -> None:
         yield engine
 
     while not stop.is_set():
-        broker, work = equip(settings, open_engine=shared, background=(Sweeper(),))
+        broker, work = equip(settings, open_engine=shared, background=(Sweeper(), Teller()))
         try:
             await receive(broker, work, stop, at_once=settings.merges)
         except Exception:

@@ -28,7 +28,7 @@ from onward.broker.redis import DurableStreamBroker, exposed
 from onward.broker.sqlite import SqliteBroker
 from onward.config import Settings, SettingsError
 from onward.core.types import UploadId, is_id
-from onward.engine.sweep import Sweeper
+from onward.engine.sweep import Sweeper, Teller
 
 log = logging.getLogger("onward.worker")
 
@@ -231,7 +231,7 @@ def equip(
     if open_engine is None:
         open_engine = partial(config.open_engine, settings, jobs=QueueJobs(broker))
     if background is None:
-        background = (Sweeper(),)
+        background = (Sweeper(), Teller())
     return broker, register(broker, open_engine, background=background, every=settings.sweep_every)
 
 

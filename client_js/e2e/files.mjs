@@ -2,7 +2,7 @@
 import { createHash, randomFillSync } from 'node:crypto'
 import { closeSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 
 export const MIB = 1 << 20
 
@@ -16,7 +16,13 @@ export class Files {
     const data = randomFillSync(Buffer.alloc(size))
     const path = join(this.folder, name)
     writeFileSync(path, data)
-    return { path, name, size, sha256: createHash('sha256').update(data).digest('hex') }
+    return { path, name: basename(name), size, sha256: createHash('sha256').update(data).digest('hex') }
+  }
+
+  /** Another file of the same name and size. */
+  another(file) {
+    mkdirSync(join(this.folder, 'other'), { recursive: true })
+    return this.random(join('other', file.name), file.size)
   }
 
   /** A file of zeros that takes no room. */

@@ -52,7 +52,7 @@ export class OnwardServer {
     const where = ['--host', '127.0.0.1', '--port', String(this.port), '--data', this.data]
     this.process = spawn(PYTHON, ['-m', 'onward', 'serve', ...where, '--min-free', '0', ...this.flags], {
       cwd: this.home,
-      env: Object.fromEntries(environment),
+      env: { ...Object.fromEntries(environment), PYTHONPATH: ROOT }, // where the tests' hooks are
       stdio: ['ignore', log, log],
     })
     this.ended = new Promise((resolve) => this.process.once('exit', resolve))
@@ -82,8 +82,25 @@ export class OnwardServer {
 
   /** Every upload that the server knows, as `/uploads` tells. */
   async uploads() {
-    const { uploads } = await (await fetch(`${this.url}/uploads?limit=200`)).json()
-    return uploads
+    const all = []
+    let after = ''
+    while (after !== null) {
+      const { uploads, next } = await (await fetch(`${this.url}/uploads?limit=200${after}`)).json()
+      all.push(...uploads)
+      after = next && `&after=${encodeURIComponent(next)}`
+    }
+    return all
+  }
+
+  /** How many uploads are in a state, of those whose names begin so. */
+  async count(state, prefix) {
+    return (await this.uploads()).filter((upload) => upload.state === state && upload.name?.startsWith(prefix)).length
+  }
+
+  /** Bytes that it has of a name. */
+  async received(name) {
+    const { received } = (await this.uploads()).find((upload) => upload.name === name) ?? {}
+    return received ?? 0
   }
 
   /** The published file of a name, once it is there: its state, and the SHA-256 of what is on the disk. */

@@ -1,0 +1,154 @@
+/** The page: the element, what stands around it, and the operator's view. */
+
+import type { Protocol, Uploader } from '../src/core/types.js'
+import { createUploader } from '../src/create.js'
+import { setAttribute, setText } from '../src/ui/dom.js'
+import { OnwardUpload } from '../src/ui/element.js'
+import type { Words } from '../src/ui/i18n/index.js'
+import { PROTOCOLS, protocolCard, shellCard } from './aside.js'
+import { Bench } from './bench.js'
+import { loadConfig, type PageConfig } from './config.js'
+import { ServerView } from './server.js'
+import { Several } from './several.js'
+import { keepLanguage, recall, remember, startLanguage, translate, wordsIn } from './words.js'
+
+const SCHEME = 'onward-scheme'
+const PROTOCOL = 'onward-protocol'
+
+class Page {
+  readonly #config: PageConfig
+  readonly #uploader: Several
+  readonly #element: OnwardUpload
+  #protocol: Protocol
+  #words: Words
+  #bench: Bench | undefined
+  #server: ServerView | undefined
+
+  constructor(config: PageConfig) {
+    this.#config = config
+    this.#words = wordsIn(startLanguage())
+    this.#protocol = PROTOCOLS.find((one) => one === recall(PROTOCOL)) ?? 'chunk'
+    this.#uploader = new Several(new Map(PROTOCOLS.map((one) => [one, this.#make(one)])), this.#protocol)
+    this.#element = new OnwardUpload()
+    for (const name of ['multiple', 'directory', 'whole-page', 'details']) this.#element.setAttribute(name, '')
+    this.#element.lang = this.#words.lang
+    this.#element.uploader = this.#uploader
+    pick('place').append(this.#element)
+  }
+
+  start(): void {
+    this.#scheme()
+    this.#language()
+    this.#speak()
+    this.#uploader.subscribe(() => this.#connection())
+    setInterval(() => this.#connection(), 1000)
+    addEventListener('hashchange', () => this.#view())
+    this.#view()
+    void this.#uploader.restore()
+  }
+
+  #make(protocol: Protocol): Uploader {
+    const endpoint = protocol === 'chunk' ? this.#config.endpoint : this.#config.files
+    return createUploader({ endpoint, protocol, verify: 'whole-file' })
+  }
+
+  /** Everything that is said, in the language that was chosen. */
+  #speak(): void {
+    const words = this.#words
+    translate(words)
+    this.#element.lang = words.lang
+    const { limits, version } = this.#config
+    if (limits.max_size > 0) {
+      this.#element.hint = words.text('limit.size', { size: words.formats.bytes(limits.max_size) })
+    }
+    setText(pick('version'), version ? words.text('foot.version', { version }) : '')
+    this.#bench?.close()
+    this.#bench = this.#config.demo ? new Bench(words) : undefined
+    const choose = (protocol: Protocol) => {
+      this.#protocol = protocol
+      this.#uploader.choose(protocol)
+      remember(PROTOCOL, protocol)
+    }
+    const cards = [protocolCard(words, this.#protocol, choose), shellCard(words)]
+    if (this.#bench) cards.unshift(this.#bench.element)
+    pick('aside').replaceChildren(...cards)
+    void this.#bench?.start()
+    this.#server?.close()
+    this.#server = new ServerView(this.#config, words)
+    pick('table').replaceChildren(this.#server.element)
+  }
+
+  /** Which half of the page is shown; the uploads go on beside the other in a corner. */
+  #view(): void {
+    const isServer = location.hash === '#server'
+    pick('server').hidden = !isServer
+    pick('upload').hidden = isServer
+    for (const link of document.querySelectorAll('nav a')) {
+      const isHere = (link.getAttribute('href') === '#server') === isServer
+      setAttribute(link, 'aria-current', isHere ? 'page' : null)
+    }
+    this.#dock(isServer)
+    if (isServer) void this.#server?.open()
+    else this.#server?.close()
+  }
+
+  #dock(isServer: boolean): void {
+    const hasUploads = this.#uploader.tasks.length > 0
+    if (isServer) {
+      this.#element.setAttribute('panel', 'dock')
+      this.#element.hidden = !hasUploads
+      document.body.append(this.#element)
+    } else {
+      this.#element.removeAttribute('panel')
+      this.#element.hidden = false
+      pick('place').append(this.#element)
+    }
+  }
+
+  #connection(): void {
+    const { connection } = this.#uploader.getSnapshot()
+    const wait = connection.retryAt === undefined ? 0 : (connection.retryAt - Date.now()) / 1000
+    const words = this.#words
+    const said =
+      connection.state === 'online'
+        ? words.text('net.online')
+        : wait > 0
+          ? words.text('net.retryIn', { time: words.formats.duration(wait) })
+          : words.text('net.waiting')
+    const pill = pick('connection')
+    setAttribute(pill, 'data-state', connection.state)
+    setText(pill.querySelector('span') as HTMLElement, said)
+  }
+
+  #language(): void {
+    const select = pick('language') as HTMLSelectElement
+    select.value = this.#words.lang
+    select.addEventListener('change', () => {
+      keepLanguage(select.value)
+      this.#words = wordsIn(select.value)
+      this.#speak()
+      this.#view()
+    })
+  }
+
+  #scheme(): void {
+    const select = pick('theme') as HTMLSelectElement
+    select.value = recall(SCHEME) ?? 'auto'
+    const show = () => {
+      document.documentElement.dataset.scheme = select.value
+      this.#element.redraw()
+    }
+    show()
+    select.addEventListener('change', () => {
+      remember(SCHEME, select.value)
+      show()
+    })
+  }
+}
+
+function pick(id: string): HTMLElement {
+  return document.getElementById(id) as HTMLElement
+}
+
+document.documentElement.dataset.scheme = recall(SCHEME) ?? 'auto'
+void loadConfig().then((config) => new Page(config).start())

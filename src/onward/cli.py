@@ -21,7 +21,7 @@ from onward.core.summary import Summary
 from onward.core.types import Cancel, ClientName, State, Status, Target, UploadId, is_id
 from onward.core.upload import Upload
 from onward.engine.engine import Engine
-from onward.engine.finish import final_name
+from onward.engine.finish import final_name, template_for
 from onward.engine.sweep import sweep as sweep_once
 from onward.errors import NotFound, OnwardError
 from onward.ports import Caller
@@ -257,8 +257,7 @@ def _leads_to(settings: Settings, upload: Upload) -> str | None:
         return None
     if upload.published is not None:
         return str(settings.data / "files" / upload.published.ref)
-    template = "{filename}" if upload.spec.name else settings.name_template
-    return str(settings.data / "files" / final_name(template, upload))
+    return str(settings.data / "files" / final_name(template_for(upload, settings.name_template), upload))
 
 
 async def _chosen(engine: Engine, uploads: tuple[str, ...]) -> AsyncIterator[UploadId]:

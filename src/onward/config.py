@@ -85,6 +85,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     upload_path: Annotated[str, _doc("Path of the chunk API.", pattern="^(/[a-z0-9_-]+)+$")] = "/upload"
     files_path: Annotated[str, _doc("Path of published files.", pattern="^(/[a-z0-9_-]+)+$")] = "/files"
     uploads_path: Annotated[str, _doc("Path of the status of uploads.", pattern="^(/[a-z0-9_-]+)+$")] = "/uploads"
+    compat_path: Annotated[str, _doc("Path that front-ends of others use.", pattern="^(/[a-z0-9_-]+)+$")] = "/compat"
     events_path: Annotated[str, _doc("Path of the event stream over all uploads.", pattern="^(/[a-z0-9_-]+)+$")] = (
         "/events"
     )

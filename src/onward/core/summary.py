@@ -57,11 +57,10 @@ def begin(record: Record) -> Summary:
     event = record.event
     if not isinstance(event, Created):
         raise TypeError(f"a journal begins with Created, not {type(event).__name__}")
-    name = event.spec.name
     return Summary(
         id=event.id,
         owner=event.spec.owner,
-        name=name.name if name else event.spec.metadata.get("filename"),
+        name=event.spec.called,
         state=State.OPEN,
         length=event.spec.declared.length,
         sources=len(set(event.spec.sources)),
@@ -79,6 +78,8 @@ def advance(row: Summary, record: Record) -> Summary:
         case Declared():
             if event.declared.length is not None:
                 changes["length"] = event.declared.length
+            if event.declared.filename is not None:
+                changes["name"] = event.declared.filename
         case Stored():
             changes |= {"received": row.received + event.size, "parts": row.parts + 1}
         case Sealed():

@@ -25,6 +25,7 @@ from onward.core.types import (
     Completes,
     Create,
     Created,
+    Declaration,
     Event,
     Limits,
     Number,
@@ -348,9 +349,10 @@ class Engine:
             return held, False
         # Refuse what can never be stored before anything is begun for it.
         self._storing.rehearse(cmd)
-        spec = Spec(name=cmd.target, owner=cmd.target.owner)
+        called = Declaration(filename=cmd.declared.filename)
+        spec = Spec(name=cmd.target, declared=called, metadata=cmd.metadata, owner=cmd.target.owner)
         spec = await self.hooks.before_create(caller, spec)
-        return await self._begin(spec, Policy(), held)
+        return await self._begin(spec, cmd.policy, held)
 
     async def _begin(
         self, spec: Spec, policy: Policy, replaced: Upload | None, asked: Create | None = None

@@ -406,7 +406,7 @@ def _is_lie(cmd: Store, intake: Intake) -> bool:
 def _refuse_lie(cmd: Store, intake: Intake) -> None:
     if _is_lie(cmd, intake):
         raise BodyIncomplete(
-            f"the body has {intake.taken} bytes, Content-Length said {cmd.size}",
+            f"the body has {intake.taken} bytes, not the {cmd.size} that were announced",
             expected=cmd.size or 0,
             provided=intake.taken,
         )

@@ -35,6 +35,10 @@ class WebSettings(Protocol):
         """Prefix of the status of uploads."""
 
     @property
+    def compat_path(self) -> str:
+        """Prefix of the routes that front-ends of others use."""
+
+    @property
     def events_path(self) -> str:
         """Path of the events of all uploads."""
 

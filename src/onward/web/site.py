@@ -78,7 +78,8 @@ class Site:
         """True for a path under one of our prefixes, whether there is a route or not."""
         settings = self.settings
         path = path.removeprefix(root_path.rstrip("/")).removeprefix(self._mount)
-        prefixes = (settings.upload_path, settings.files_path, settings.uploads_path, settings.events_path)
+        files = (settings.upload_path, settings.files_path, settings.uploads_path, settings.compat_path)
+        prefixes = (*files, settings.events_path)
         return any(path == prefix or path.startswith(f"{prefix}/") for prefix in prefixes)
 
     def open(self, engine: Engine, tasks: TaskGroup) -> None:

@@ -54,7 +54,5 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
 class Way(Protocol):
     """An upload by one protocol. Safe to begin again at any point, by this process or by another."""
 
-    def __init__(self, errand: Errand) -> None: ...
-
     async def run(self) -> Sent:
         """Send the file. Raises ``Ended``."""

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import httpx
@@ -17,7 +18,17 @@ from onward.put.backoff import Backoff, Patience
 from onward.put.chunked import Chunked
 from onward.put.errand import Errand, Lanes, Sent, Way
 from onward.put.faults import Ended, OutOfPatience
+from onward.put.ietf import Draft
 from onward.put.progress import Board, Track
+from onward.put.sequential import Sequential
+from onward.put.tus import Tus
+
+PROTOCOLS: Final[Mapping[str, Callable[[Errand], Way]]] = {
+    "chunk": Chunked,
+    "tus": partial(Sequential, Tus),
+    "ietf": partial(Sequential, Draft),
+}
+"""How a file can be sent, by the name that is given on the command line."""
 
 STALL: Final = 30.0
 """Seconds in which no byte of a request moves after which it is tried on another connection."""
@@ -46,6 +57,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     give_up_after: float
     retries: int | None
     wait: bool
+    protocol: str = "chunk"
     stall: float = STALL
     backoff: Backoff = Backoff()
 
@@ -100,19 +112,18 @@ async def run(plan: Plan, board: Board, tell: Callable[[Told], None]) -> None:
                 track=track,
             )
             async with turn:
-                tell(await _one(job, errand))
+                tell(await _one(job, PROTOCOLS[plan.protocol], errand))
 
         async with asyncio.TaskGroup() as tasks:
             for job in plan.jobs:
                 tasks.create_task(one(job, board.add(job.name, job.size)))
 
 
-async def _one(job: Job, errand: Errand) -> Told:
+async def _one(job: Job, way: Callable[[Errand], Way], errand: Errand) -> Told:
     began, track = time.monotonic(), errand.track
     told = Told(file=job.path, name=job.name, size=job.size)
     try:
-        way: Way = Chunked(errand)
-        sent = await way.run()
+        sent = await way(errand).run()
         told = replace(
             told,
             outcome="done" if errand.wait else "stored",

@@ -42,6 +42,7 @@ from onward.core.types import (
     make_id,
 )
 from onward.core.upload import Upload
+from onward.engine import outright
 from onward.engine.finish import Finishing
 from onward.engine.intake import Body, NoBody
 from onward.engine.joining import Joining
@@ -58,7 +59,7 @@ from onward.errors import (
     Revoked,
     WritersBusy,
 )
-from onward.ports import WHOLE, Caller, Catalog, Hooks, Jobs, Journal, Locks, OnConflict, Storage
+from onward.ports import SEQUENCE, WHOLE, Caller, Catalog, Hooks, Jobs, Journal, Locks, OnConflict, Storage
 
 log = logging.getLogger("onward.engine")
 
@@ -98,6 +99,7 @@ class Engine:
         self._randomness = randomness
         self.ledger = Ledger(journal, clock=clock, sync_parts=rules.durable_parts, sync_seal=rules.durable_seal)
         self._storing = Storing(storage=storage, ledger=self.ledger, locks=locks, limits=limits, rules=rules)
+        self._outright = outright.Outright(storage=storage, storing=self._storing, ledger=self.ledger, rules=rules)
         self.joining = Joining(
             storage=storage, ledger=self.ledger, catalog=catalog, limits=limits, rules=rules, queue=self.queue
         )
@@ -154,9 +156,11 @@ class Engine:
     # -- commands -----------------------------------------------------------------------------------
 
     async def _status(self, cmd: Status, caller: Caller) -> Outcome:
+        # Asked before the journal is read: whoever wrote until now has recorded it by then.
+        free = not isinstance(cmd.target, ClientName) and is_id(cmd.target) and self.locks.is_free(cmd.target, SEQUENCE)
         upload = await self._find(cmd.target, caller)
         await self.hooks.may(caller, cmd, upload)
-        if cmd.takes_over:
+        if cmd.takes_over and not free:
             await self._storing.take_over(upload)
         await self.joining.advance(upload)
         has = None if cmd.number is None else upload.has_chunk(cmd.number)
@@ -180,6 +184,10 @@ class Engine:
         check_spec(spec, has_body=cmd.first is not None)
         size = await self.joining.check(spec, lambda one: self._usable(one, caller)) if spec.sources else 0
         await self._need_space(spec.declared.length or size)
+        if told is None and outright.fits(spec, cmd):
+            upload = await self._outright.take(await self._created(spec, cmd.policy), cmd, body, self.clock())
+            await self.queue(upload.id)
+            return Outcome(upload=upload, created=True, size=upload.received_bytes, fresh=True)
         upload, created = await self._begin(spec, cmd.policy, held, cmd)
         if created:
             return await self._first_bytes(upload, cmd, body, told)
@@ -357,12 +365,9 @@ class Engine:
     async def _begin(
         self, spec: Spec, policy: Policy, replaced: Upload | None, asked: Create | None = None
     ) -> tuple[Upload, bool]:
-        new = make_id(self._randomness(16))
-        place = await self.storage.open(new, spec)
         key = asked.idempotency_key if asked else None
-        begun = Created(
-            id=new, spec=spec, policy=policy, place=place, asked=_fingerprint(asked) if asked and key else ""
-        )
+        begun = await self._created(spec, policy, asked=_fingerprint(asked) if asked and key else "")
+        new = begun.id
         got = await self.journal.create(
             new,
             [begun, *(empty(spec.declared) if _is_full_at_once(spec, policy) else [])],
@@ -375,6 +380,10 @@ class Engine:
         if got != new:
             await self.storage.discard(new)
         return await self.ledger.load(got), got == new
+
+    async def _created(self, spec: Spec, policy: Policy, *, asked: str = "") -> Created:
+        new = make_id(self._randomness(16))
+        return Created(id=new, spec=spec, policy=policy, place=await self.storage.open(new, spec), asked=asked)
 
     def _must_sync(self, asked: Create | None, spec: Spec, policy: Policy) -> bool:
         if asked is None:

@@ -78,7 +78,8 @@ async def _serve(exchange: Exchange) -> Response[bytes]:
         body: Body | None = None if isinstance(command, Status | Cancel) else exchange.body
         outcome = await exchange.engine.run(command, caller, body, told)
         upload = outcome.upload
-        work = await exchange.engine.catalog.work(upload.id) if upload.state is State.SEALED else None
+        sealed_before = upload.state is State.SEALED and not outcome.fresh
+        work = await exchange.engine.catalog.work(upload.id) if sealed_before else None
         expires = _expires_at(exchange, upload)
         reply = dialect.reply(command, outcome, exchange.hrefs, head, work=work, expires_at=expires)
     except ClientGone:

@@ -56,6 +56,7 @@ from onward.errors import (
     NotFound,
     Refused,
     Revoked,
+    ServerFault,
     WritersBusy,
 )
 from onward.ports import WHOLE, Caller, Catalog, Hooks, Jobs, Journal, Locks, OnConflict, Storage
@@ -157,11 +158,20 @@ class Engine:
         upload = await self._find(cmd.target, caller)
         await self.hooks.may(caller, cmd, upload)
         if cmd.takes_over:
-            await self._storing.take_over(upload)
+            await self._take_over(upload)
         await self.joining.advance(upload)
         has = None if cmd.number is None else upload.has_chunk(cmd.number)
         part = None if cmd.number is None else upload.chunk(cmd.number)
         return Outcome(upload=upload, has=has, part=part)
+
+    async def _take_over(self, upload: Upload) -> None:
+        """Trouble with a lock is not the upload's: who only asks is told to ask again, never that something broke."""
+        try:
+            await self._storing.take_over(upload)
+        except NoSpace:  # no room for a lock file: so there is none, and nobody who writes
+            await self.ledger.refresh(upload)
+        except ServerFault as error:
+            raise Locked(retry_after=1) from error
 
     async def _create(self, cmd: Create, caller: Caller, body: Body, told: Told | None) -> Outcome:
         await self.hooks.may(caller, cmd, None)

@@ -80,7 +80,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = ""
     trusted_proxies: Annotated[
-        tuple[str, ...], _doc("Addresses or networks whose `X-Forwarded-*` is believed, separated by commas.")
+        tuple[str, ...],
+        _doc("Addresses or networks whose `X-Forwarded-*` or `Forwarded` is believed, separated by commas."),
     ] = ()
     upload_path: Annotated[str, _doc("Path of the chunk API.", pattern="^(/[a-z0-9_-]+)+$")] = "/upload"
     files_path: Annotated[str, _doc("Path of published files.", pattern="^(/[a-z0-9_-]+)+$")] = "/files"

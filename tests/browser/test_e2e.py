@@ -114,6 +114,19 @@ def test_an_upload_survives_at_full_length(case: str) -> None:
         deep.close()
 
 
+@pytest.mark.deep
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("engine", ["firefox", "webkit"])
+def test_other_engines_carry_on_too(engine: str) -> None:
+    programs = {"firefox": ["firefox-esr"], "webkit": ["WebKitWebDriver", "Xvfb"]}[engine]
+    missing = [name for name in programs if shutil.which(name) is None]
+    assert not missing, f"missing: {missing}; on Debian: apt-get install firefox-esr webkit2gtk-driver xvfb"
+    environ = {**os.environ, "ONWARD_E2E_PYTHON": sys.executable}
+    command = ["node", "e2e/other-engines.mjs", engine]
+    done = subprocess.run(command, cwd=CLIENT, env=environ, stdout=subprocess.PIPE, text=True, check=False)
+    judged(json.loads(done.stdout))
+
+
 def test_every_case_is_played() -> None:
     source = (CLIENT / "e2e" / "scenarios.mjs").read_text(encoding="utf-8")
     table = source[source.index("export const SCENARIOS") :]

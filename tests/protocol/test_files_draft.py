@@ -285,6 +285,8 @@ SILENT: Sequence[tuple[str, dict[str, str], dict[str, str], dict[str, Any]]] = [
     ("R-01 R-03 an unknown version", {"Upload-Complete": "?0", "Upload-Draft-Interop-Version": "99"}, {}, {}),
     ("R-30 the operator says never", EIGHT, {"send_104": "never"}, {}),
     ("R-30 through a proxy", {**EIGHT, "Via": "1.1 p"}, {}, {}),
+    ("R-30 through a proxy that says for whom", {**EIGHT, "X-Forwarded-For": "192.0.2.1"}, {}, {}),
+    ("R-30 through a proxy of RFC 7239", {**EIGHT, "Forwarded": "for=192.0.2.1"}, {}, {}),
     ("R-30 HTTP/1.0", EIGHT, {}, {"http_version": "1.0"}),
 ]  # fmt: skip
 

@@ -21,9 +21,8 @@ export interface SourceInfo {
   readonly size: number
   readonly type: string
   readonly meta: Meta
+  /** The same key finds the same upload, so that a creation may be repeated. */
   readonly key: string
-  /** May be no stranger's upload of the same name. */
-  readonly fresh: boolean
 }
 export interface UploadSession {
   readonly id: string
@@ -51,7 +50,7 @@ export interface Chunk {
   readonly end: number
   readonly total: number
   readonly body: Blob | Uint8Array<ArrayBuffer>
-  /** In base64. */
+  /** In hexadecimal digits. */
   readonly sha256?: string
 }
 export interface Ack {
@@ -71,11 +70,12 @@ export interface Caller {
 /** One protocol. Refusals are thrown as `UploadError`; answers that need no error are returned. */
 export interface Transport {
   readonly outOfOrder: boolean
+  /** `joined`: an upload of this name was there before, begun by this key or by somebody else. */
   create(
     info: SourceInfo,
     via: Caller,
     signal: AbortSignal,
-  ): Promise<{ session: UploadSession; limits: Limits; standing?: Standing }>
+  ): Promise<{ session: UploadSession; limits: Limits; joined: boolean; standing?: Standing }>
   status(session: UploadSession, via: Caller, signal: AbortSignal): Promise<Standing>
   put(
     session: UploadSession,
@@ -109,8 +109,10 @@ export interface HttpClient {
   stream?(request: HttpRequest): Promise<{ readonly status: number; readonly text: AsyncIterable<string> }>
 }
 /** SHA-256 in hexadecimal digits, off the main thread. Rejects where the file cannot be read. */
+/** `whole`: of a blob of any size, without holding it in memory. */
 export interface Hasher {
   digest(data: Blob | Uint8Array<ArrayBuffer>): Promise<string>
+  whole?(data: Blob): Promise<string>
   close(): void
 }
 export interface ResumeRecord {

@@ -107,7 +107,7 @@ function figuresOf(view: TaskView, words: Words): string {
     said.push(formats.speed(bytesPerSecond))
     if (etaSeconds !== null) said.push(words.text('say.left', { time: formats.duration(etaSeconds) }))
   }
-  return said.join(' · ')
+  return joined(said)
 }
 
 function troubleOf(view: TaskView, words: Words): string {
@@ -116,7 +116,12 @@ function troubleOf(view: TaskView, words: Words): string {
   if (resumes > 0) said.push(words.count('say.resumes', resumes))
   if (retries > 0) said.push(words.count('say.retries', retries))
   if (resentBytes > 0) said.push(words.text('say.resent', { size: words.formats.bytes(resentBytes) }))
-  return said.join(' · ')
+  return joined(said)
+}
+
+/** Facts in a line that breaks between them, never within one. */
+export function joined(facts: readonly string[]): string {
+  return facts.map((fact) => fact.replaceAll(' ', '\u00a0')).join(' · ')
 }
 
 function sentenceOf(view: TaskView, words: Words, now: number): string {

@@ -31,7 +31,7 @@ ul { list-style: none; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 .icon { width: 1.25em; height: 1.25em; flex: none; fill: none; stroke: currentColor; stroke-width: 1.75;
   stroke-linecap: round; stroke-linejoin: round; }
-.body { display: grid; gap: 1rem; }
+.body { display: grid; gap: 1rem; container-type: inline-size; }
 button, a { font: inherit; color: inherit; }
 button { cursor: pointer; }
 :focus-visible { outline: 2px solid var(--_accent); outline-offset: 2px; }
@@ -88,7 +88,7 @@ button { cursor: pointer; }
 .all, .filters { display: flex; flex-wrap: wrap; gap: 0.35rem; }
 .filters { flex-basis: 100%; }
 
-.list { max-height: var(--onward-list-height, 36rem); overflow: auto; overscroll-behavior: auto; border: 1px solid var(--_line);
+.list { max-height: var(--onward-list-height, max(32rem, 70vh)); overflow: auto; overscroll-behavior: auto; border: 1px solid var(--_line);
   border-radius: var(--_radius); background: var(--_surface); scrollbar-width: thin; }
 [data-empty=true] .list { display: none; }
 .row { --_tone: var(--_accent); display: grid; grid-template-columns: 1.5rem minmax(0, 1fr) auto; gap: 0 0.75rem;
@@ -113,7 +113,7 @@ button { cursor: pointer; }
 :host(:dir(rtl)) .bar i { transform-origin: 100% 50%; }
 .bar .flight { background: var(--_pale); }
 .bar .acked { background: var(--_tone); }
-.row[data-tone=calm] .acked { background: color-mix(in srgb, var(--_accent) 55%, var(--_muted)); }
+.row[data-tone=calm] .acked, .row[data-tone=wait] .acked, .row[data-tone=ask] .acked { background: color-mix(in srgb, var(--_accent) 55%, var(--_muted)); }
 .row[data-state=verifying] .acked, .row[data-state=assembling] .acked { background: var(--_proven); }
 .row[data-state=verifying] .bar, .row[data-state=assembling] .bar { background: var(--_accent); }
 .row[data-state=verifying] .flight, .row[data-state=assembling] .flight { display: none; }
@@ -156,22 +156,33 @@ button { cursor: pointer; }
 :host([panel=dock]) { position: fixed; inset-block-end: 1rem; inset-inline-end: 1rem; z-index: 1000; width: min(26rem, calc(100vw - 2rem)); }
 :host([panel=dock]) .panel { overflow: hidden; border: 1px solid var(--_line); border-radius: var(--_radius); background: var(--_surface);
   box-shadow: 0 12px 40px rgb(0 0 0 / 0.22); }
-:host([panel=dock]) .body { gap: 0.5rem; padding: 0.75rem; }
+:host([panel=dock]) .body { gap: 0.5rem; padding: 0.75rem; max-height: calc(100vh - 6rem); overflow: auto; }
 :host([panel=dock]) .list { max-height: min(24rem, 50vh); }
-:host([panel=dock]) .drop-button { min-height: 5.5rem; padding: 0.75rem; }
-:host([panel=dock]) .drop-button .hint, :host([panel=dock]) .folder-button, :host([panel=dock]) .summary { display: none; }
+:host([panel=dock]) .drop-button { display: flex; align-items: center; justify-content: center; gap: 0.6rem; min-height: 3rem; padding: 0.5rem; }
+:host([panel=dock]) .drop-button .icon { width: 1.25rem; height: 1.25rem; }
+:host([panel=dock]) .drop-button .title { font-size: 1rem; }
+:host([panel=dock]) :is(.hint, .folder-button, .summary, .filters) { display: none; }
 
-@media (max-width: 560px) {
+@container (max-width: 560px) {
   .drop-button { min-height: 9.5rem; padding-inline: 1rem; }
   .banner { grid-template-columns: auto minmax(0, 1fr); }
   .choices { grid-column: 1 / -1; margin-block-start: 0.4rem; }
-  .choices > * { flex: 1 1 auto; min-height: 2.75rem; }
+  .choices > * { flex: 1 1 auto; }
+  .filters { flex-wrap: nowrap; overflow-x: auto; scrollbar-width: none; }
   .row { padding-inline: 0.75rem 0.35rem; gap: 0 0.6rem; }
-  .actions button > span, .name .folder { display: none; }
-  .quiet { min-height: 2.75rem; min-width: 2.75rem; }
+  .buttons { display: contents; }
+  .more { grid-area: 1 / 3; justify-self: end; }
+  .actions { grid-area: 3 / 3; justify-self: end; align-self: start; }
+  .facts { grid-column: 2; align-self: center; }
+  .actions button > span, .folder { display: none; }
+  .quiet.sure > span { display: inline; }
   .proof { grid-template-columns: minmax(0, 1fr); }
   .proof button { grid-area: auto; justify-self: start; }
   .trouble { margin-inline-start: 0; }
+}
+@media (pointer: coarse) {
+  .quiet, .solid, .outline { min-height: 2.75rem; min-width: 2.75rem; }
+  .chip { min-height: 2.5rem; }
 }
 @media (prefers-reduced-motion: reduce) { * { transition: none !important; } }
 @media (forced-colors: active) {

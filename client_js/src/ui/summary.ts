@@ -2,7 +2,7 @@
 
 import type { Snapshot, UploadTask } from '../core/types.js'
 import type { Words } from './i18n/index.js'
-import { shareOf } from './phrases.js'
+import { joined, shareOf } from './phrases.js'
 
 /** How much of all the uploads under way is there, as one share. */
 export function shareOfAll(tasks: readonly UploadTask[]): number {
@@ -27,5 +27,5 @@ export function summary(snapshot: Snapshot, open: number, share: number, words: 
   if (bytesPerSecond > 0 && etaSeconds !== null) {
     said.push(words.text('say.left', { time: words.formats.duration(etaSeconds) }))
   }
-  return said.join(' · ')
+  return joined(said)
 }

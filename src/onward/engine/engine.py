@@ -6,12 +6,12 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
-import anyio
 import msgspec
 
 from onward.core import names
-from onward.core.admission import admit, declare
+from onward.core.admission import declare
 from onward.core.completion import remove, seal
 from onward.core.digest import sha256
 from onward.core.joining import check_spec
@@ -48,6 +48,7 @@ from onward.engine.intake import Body, NoBody
 from onward.engine.joining import Joining
 from onward.engine.ledger import Ledger
 from onward.engine.rules import Rules
+from onward.engine.space import Space
 from onward.engine.store import Storing, Told
 from onward.errors import (
     KeyReused,
@@ -57,14 +58,12 @@ from onward.errors import (
     NotFound,
     Refused,
     Revoked,
+    ServerFault,
     WritersBusy,
 )
 from onward.ports import SEQUENCE, WHOLE, Caller, Catalog, Hooks, Jobs, Journal, Locks, OnConflict, Storage
 
 log = logging.getLogger("onward.engine")
-
-FREE_FOR = 1.0
-"""Seconds that a look at the free disk space is good for."""
 
 
 class Engine:
@@ -112,7 +111,7 @@ class Engine:
             rules=rules,
             clock=clock,
         )
-        self._free: tuple[float, int | None] = (-FREE_FOR, None)
+        self._space = Space(storage=storage, catalog=catalog, limits=limits, floor=rules.min_free)
 
     async def run(
         self, command: Command, caller: Caller, body: Body | None = None, told: Told | None = None
@@ -156,16 +155,32 @@ class Engine:
     # -- commands -----------------------------------------------------------------------------------
 
     async def _status(self, cmd: Status, caller: Caller) -> Outcome:
-        # Asked before the journal is read: whoever wrote until now has recorded it by then.
-        free = not isinstance(cmd.target, ClientName) and is_id(cmd.target) and self.locks.is_free(cmd.target, SEQUENCE)
+        free = self._is_unwritten(cmd.target) if cmd.takes_over else False  # before the journal is read
         upload = await self._find(cmd.target, caller)
         await self.hooks.may(caller, cmd, upload)
         if cmd.takes_over and not free:
-            await self._storing.take_over(upload)
+            await self._take_over(upload)
         await self.joining.advance(upload)
         has = None if cmd.number is None else upload.has_chunk(cmd.number)
         part = None if cmd.number is None else upload.chunk(cmd.number)
         return Outcome(upload=upload, has=has, part=part)
+
+    def _is_unwritten(self, target: Target) -> bool:
+        """Nobody is sending bytes of it: whoever did has recorded them, and its journal tells of them."""
+        if isinstance(target, ClientName) or not is_id(target):
+            return False
+        with suppress(ServerFault):
+            return self.locks.is_free(target, SEQUENCE)
+        return False
+
+    async def _take_over(self, upload: Upload) -> None:
+        """Trouble with a lock is not the upload's: who only asks is told to ask again, never that something broke."""
+        try:
+            await self._storing.take_over(upload)
+        except NoSpace:  # no room for a lock file: so there is none, and nobody who writes
+            await self.ledger.refresh(upload)
+        except ServerFault as error:
+            raise Locked(retry_after=1) from error
 
     async def _create(self, cmd: Create, caller: Caller, body: Body, told: Told | None) -> Outcome:
         await self.hooks.may(caller, cmd, None)
@@ -183,9 +198,9 @@ class Engine:
         declare(probe, spec.declared, self.limits)  # the limits hold for the first word, too
         check_spec(spec, has_body=cmd.first is not None)
         size = await self.joining.check(spec, lambda one: self._usable(one, caller)) if spec.sources else 0
-        await self._need_space(spec.declared.length or size)
-        if told is None and outright.fits(spec, cmd):
-            upload = await self._outright.take(await self._created(spec, cmd.policy), cmd, body, self.clock())
+        await self._space.need(spec.declared.length or size)
+        if told is None and (first := outright.whole(spec, cmd)) is not None:
+            upload = await self._outright.take(await self._created(spec, cmd.policy), first, body, self.clock())
             await self.queue(upload.id)
             return Outcome(upload=upload, created=True, size=upload.received_bytes, fresh=True)
         upload, created = await self._begin(spec, cmd.policy, held, cmd)
@@ -211,7 +226,7 @@ class Engine:
     async def _store(self, cmd: Store, caller: Caller, body: Body, told: Told | None) -> Outcome:
         upload, created = await self._for_store(cmd, caller)
         if upload.state is State.OPEN:
-            await self._need_space_for(upload, cmd)
+            await self._space.need_for(upload, cmd)
         outcome = await self._stored(upload, cmd, body, told)
         if created:
             return Outcome(upload=upload, created=True, part=outcome.part, size=outcome.size, fresh=outcome.fresh)
@@ -341,7 +356,7 @@ class Engine:
             raise NameTaken("another upload has this name", name=upload.spec.name.name if upload.spec.name else "")
         length = cmd.spec.declared.length
         if declare(upload, cmd.spec.declared, self.limits) and upload.length is None and length is not None:
-            await self._need_space(length - upload.received_bytes)
+            await self._space.need(length - upload.received_bytes)
         await self.ledger.record(upload, lambda newest: declare(newest, cmd.spec.declared, self.limits))
         return Outcome(upload=upload)
 
@@ -390,27 +405,7 @@ class Engine:
             return False  # a chunk follows, and its own event is synced behind this one before anybody is told
         return self.rules.durable_parts or (self.rules.durable_seal and _is_full_at_once(spec, policy))
 
-    # -- space and work -----------------------------------------------------------------------------
-
-    async def _need_space_for(self, upload: Upload, cmd: Store) -> None:
-        length = cmd.declared.length
-        if upload.length is None and length is not None:
-            admit(upload, cmd, self.limits)  # a length that contradicts is no question of space
-            await self._need_space(length - upload.received_bytes)
-        elif cmd.size:
-            await self._need_space(cmd.size, promised=upload.length is not None)
-
-    async def _need_space(self, size: int, *, promised: bool = False) -> None:
-        """Raises ``NoSpace`` unless ``size`` bytes fit above the floor and beside what was promised."""
-        now = anyio.current_time()
-        if now - self._free[0] >= FREE_FOR:
-            self._free = (now, await self.storage.free())
-        free = self._free[1]
-        if free is None or not size:
-            return
-        others = 0 if promised else await self.catalog.promised()
-        if free - others - size < self.rules.min_free:
-            raise NoSpace("the server has no room for this; what it has is safe, try again later")
+    # -- work ---------------------------------------------------------------------------------------
 
     async def _queue_if_sealed(self, upload: Upload, *, fresh: bool) -> None:
         if upload.state is State.SEALED and fresh:

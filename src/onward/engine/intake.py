@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import Final, Protocol
 
 import anyio
 
 from onward.core.digest import Hasher
 from onward.core.types import Buffer
 from onward.errors import OnwardError, Revoked, Stalled
+
+LAST_LOOKS: Final = 2
+"""Pulls after a stop: for the bytes that lie ready, and whether they are the last. A fast sender gets no third."""
 
 
 class Body(Protocol):
@@ -27,10 +30,11 @@ class Intake:
     """Reads a body for one writer.
 
     Waiting for bytes ends with ``Stalled`` after ``idle`` seconds of silence, and at once when
-    ``stop`` is called. Bytes that were read and not used are handed out again first.
+    ``stop`` is called: what lies ready then is still handed out, and nothing is waited for. Bytes
+    that were read and not used are handed out again first.
     """
 
-    __slots__ = ("_body", "_ended", "_idle", "_left", "_scope", "_stopped", "fault", "taken", "tap")
+    __slots__ = ("_body", "_ended", "_idle", "_left", "_looks", "_scope", "_stopped", "fault", "taken", "tap")
 
     def __init__(self, body: Body, *, idle: float, tap: Hasher | None = None) -> None:
         self._body = body
@@ -38,6 +42,7 @@ class Intake:
         self._left: memoryview | None = None
         self._ended = False
         self._stopped: OnwardError | None = None
+        self._looks = LAST_LOOKS
         self._scope: anyio.CancelScope | None = None
         self.fault: OnwardError | None = None
         """Why a kept run ended early."""
@@ -123,26 +128,37 @@ class Intake:
         return piece
 
     async def _pull(self, patience: float | None) -> memoryview | None:
-        if self._stopped is not None:
-            raise self._stopped
         wait = self._idle if patience is None else min(patience, self._idle)
-        with anyio.CancelScope(deadline=anyio.current_time() + wait) as scope:
-            self._scope = scope
-            try:
-                while True:
-                    piece = await self._body.next()
-                    if piece is None:
-                        self._ended = True
-                        return None
-                    if len(piece):
-                        return memoryview(piece)
-            finally:
-                self._scope = None
+        if self._stopped is None:
+            with anyio.CancelScope(deadline=anyio.current_time() + wait) as scope:
+                self._scope = scope
+                try:
+                    return await self._next()
+                finally:
+                    self._scope = None
         if self._stopped is not None:
-            raise self._stopped
+            return await self._look(self._stopped)
         if patience is not None and patience < self._idle:
             raise _Silence
         raise Stalled(f"no byte came for {self._idle:g} seconds", seconds=round(self._idle))
+
+    async def _next(self) -> memoryview | None:
+        while True:
+            piece = await self._body.next()
+            if piece is None:
+                self._ended = True
+                return None
+            if len(piece):
+                return memoryview(piece)
+
+    async def _look(self, reason: OnwardError) -> memoryview | None:
+        """What the server has already. Raises ``reason`` if that is nothing, or was looked at often enough."""
+        if self._looks:
+            self._looks -= 1
+            with anyio.CancelScope() as scope:
+                scope.cancel()  # ends the first wait, and there is none for what lies ready
+                return await self._next()
+        raise reason
 
 
 class _Silence(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from onward.core.types import Append, Completes, Create, Created, Record, Spec, Store
+from onward.core.types import Append, Completes, Create, Created, First, Record, Spec, Store
 from onward.core.upload import Upload
 from onward.engine.intake import Body
 from onward.engine.ledger import Ledger
@@ -16,23 +16,16 @@ SMALL: Final = 64 << 10
 """Bytes up to which an upload is not worth an entry of its own before its bytes have come."""
 
 
-def fits(spec: Spec, cmd: Create) -> bool:
-    """True if nobody could ask for this upload before its only body has come.
+def whole(spec: Spec, cmd: Create) -> First | None:
+    """The bytes of an upload that nobody could ask for before they have come.
 
-    It has no name and no key to be asked by, its bytes come now, and are few.
+    It has no name and no key to be asked by, all of its bytes come now, and they are few.
     """
     first = cmd.first
-    return (
-        first is not None
-        and first.size is not None
-        and 0 < first.size <= SMALL
-        and first.size == spec.declared.length
-        and spec.name is None
-        and cmd.idempotency_key is None
-        and not spec.sources
-        and not spec.partial
-        and cmd.policy.completes is Completes.WHEN_FULL
-    )
+    alone = spec.name is None and cmd.idempotency_key is None and not spec.sources and not spec.partial
+    if first is None or first.size is None or not alone or cmd.policy.completes is not Completes.WHEN_FULL:
+        return None
+    return first if 0 < first.size <= SMALL and first.size == spec.declared.length else None
 
 
 class Outright:
@@ -44,10 +37,8 @@ class Outright:
         self._ledger = ledger
         self._durable = rules.durable_parts or rules.durable_seal
 
-    async def take(self, begun: Created, cmd: Create, body: Body, at: float) -> Upload:
+    async def take(self, begun: Created, first: First, body: Body, at: float) -> Upload:
         """The sealed upload. Raises as ``Storing.store``; then there is no such upload and no byte of it."""
-        assert cmd.first is not None
-        first = cmd.first
         upload = Upload(begun.id)
         upload.apply(Record(1, at, begun))
         store = Store(target=begun.id, at=Append(0), size=first.size, digests=first.digests, ends=first.ends)

@@ -20,7 +20,7 @@ class WebSettings(Protocol):
 
     @property
     def trusted_proxies(self) -> tuple[str, ...]:
-        """Addresses and networks whose ``X-Forwarded-*`` is believed."""
+        """Addresses and networks whose ``X-Forwarded-*`` or ``Forwarded`` is believed."""
 
     @property
     def upload_path(self) -> str:

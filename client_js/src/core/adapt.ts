@@ -1,0 +1,66 @@
+/** How large the next chunk is: as much as goes in `targetMs` on one lane, in units of 256 KiB. */
+
+export const UNIT = 256 * 1024
+export const DEFAULT_SIZES = { min: UNIT, max: 16 * 1024 * 1024, targetMs: 4000 }
+const SMALLEST = 16 * 1024
+
+export class ChunkSizer {
+  #size: number
+  #max: number
+  #min: number
+  readonly #target: number
+
+  constructor(said: number | { min?: number; max?: number; targetMs?: number } = {}) {
+    const { min, max, targetMs } =
+      typeof said === 'number'
+        ? { min: Math.min(said, UNIT), max: said, targetMs: Number.POSITIVE_INFINITY }
+        : { ...DEFAULT_SIZES, ...said }
+    this.#min = Math.min(min, max)
+    this.#max = max
+    this.#target = targetMs
+    this.#size = Math.min(max, typeof said === 'number' ? max : Math.max(min, 4 * UNIT))
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  /** No chunk may be larger. */
+  cap(limit: number): void {
+    this.#max = Math.max(1, Math.min(this.#max, limit >= UNIT ? limit - (limit % UNIT) : limit))
+    this.#min = Math.min(this.#min, this.#max)
+    this.#size = Math.min(this.#size, this.#max)
+  }
+
+  /** Chunks of `total` bytes may be at most `count`; so they have a least size. */
+  atLeast(total: number, count: number): number {
+    const least = Math.ceil(total / Math.max(1, count * 0.8) / UNIT) * UNIT
+    return total > this.#size * count * 0.8 ? least : this.#size
+  }
+
+  /** A chunk of `bytes` went in `ms`. Grows at most twofold at a time. */
+  acked(bytes: number, ms: number): void {
+    if (bytes < this.#size / 2) return // the end of a file says little
+    const want = (bytes / Math.max(ms, 1)) * this.#target
+    const next = Math.min(Math.max(want, this.#size / 2), this.#size * 2)
+    this.#size = Math.min(this.#max, Math.max(this.#min, next - (next % UNIT)))
+  }
+
+  /** A chunk stalled: the next are half as large. */
+  stalled(): void {
+    this.#size = Math.max(Math.min(this.#min, this.#size), this.#half())
+  }
+
+  /** A chunk of `bytes` was refused as too large. False if no smaller one is worth a try. */
+  refused(bytes: number, limit?: number): boolean {
+    const next = limit && limit < bytes ? limit : Math.min(this.#half(), bytes / 2)
+    if (next < SMALLEST) return false
+    this.cap(Math.floor(next))
+    return true
+  }
+
+  #half(): number {
+    const half = this.#size / 2
+    return half >= UNIT ? half - (half % UNIT) : Math.floor(half)
+  }
+}

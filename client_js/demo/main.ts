@@ -97,11 +97,12 @@ class Page {
     if (isServer) {
       this.#element.setAttribute('panel', 'dock')
       this.#element.hidden = !hasUploads
-      document.body.append(this.#element)
+      if (this.#element.parentElement !== document.body) document.body.append(this.#element)
     } else {
       this.#element.removeAttribute('panel')
       this.#element.hidden = false
-      pick('place').append(this.#element)
+      const place = pick('place')
+      if (this.#element.parentElement !== place) place.append(this.#element)
     }
   }
 

@@ -35,6 +35,7 @@ export class OnwardUpload extends Element {
   #options: Partial<UploaderOptions> = {}
   #off: (() => void)[] = []
   #wasBusy = false
+  #hint = ''
 
   constructor() {
     super()
@@ -94,6 +95,7 @@ export class OnwardUpload extends Element {
 
   /** Says something else below the title of the drop zone. */
   set hint(text: string) {
+    this.#hint = text
     this.#panel?.drop.hint(text)
   }
 
@@ -138,6 +140,7 @@ export class OnwardUpload extends Element {
       dock: this.getAttribute('panel') === 'dock',
       details: has('details'),
     })
+    if (this.#hint) this.#panel.drop.hint(this.#hint)
     this.#root.replaceChildren(this.#panel.element, document.createElement('slot'))
     this.#panel.connect(this)
     this.#listen(uploader)

@@ -91,6 +91,7 @@ button { cursor: pointer; }
 .list { max-height: var(--onward-list-height, max(32rem, 70vh)); overflow: auto; overscroll-behavior: auto; border: 1px solid var(--_line);
   border-radius: var(--_radius); background: var(--_surface); scrollbar-width: thin; }
 [data-empty=true] .list { display: none; }
+[data-empty=true] .drop-button { min-height: var(--onward-empty-height, 11rem); }
 .row { --_tone: var(--_accent); display: grid; grid-template-columns: 1.5rem minmax(0, 1fr) auto; gap: 0 0.75rem;
   align-items: center; padding: 0.55rem 0.6rem 0.7rem 1rem; }
 .row + .row { border-block-start: 1px solid var(--_line); }
@@ -164,7 +165,7 @@ button { cursor: pointer; }
 :host([panel=dock]) :is(.hint, .folder-button, .summary, .filters) { display: none; }
 
 @container (max-width: 560px) {
-  .drop-button { min-height: 9.5rem; padding-inline: 1rem; }
+  .drop-button, [data-empty=true] .drop-button { min-height: 9.5rem; padding-inline: 1rem; }
   .banner { grid-template-columns: auto minmax(0, 1fr); }
   .choices { grid-column: 1 / -1; margin-block-start: 0.4rem; }
   .choices > * { flex: 1 1 auto; }

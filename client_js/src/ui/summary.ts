@@ -17,7 +17,9 @@ export function shareOfAll(tasks: readonly UploadTask[]): number {
 
 /** `3 files · 64% · 2 min`: how all stands, in a line. */
 export function summary(snapshot: Snapshot, open: number, share: number, words: Words): string {
-  const { bytesPerSecond, etaSeconds } = snapshot.totals
+  const { etaSeconds } = snapshot.totals
+  // What rests has no speed, whatever it was a moment ago.
+  const bytesPerSecond = snapshot.counts.uploading ? snapshot.totals.bytesPerSecond : 0
   if (open === 0) {
     const done = snapshot.counts.done ?? 0
     return done > 0 ? words.count('totals.done', done) : words.text('totals.idle')

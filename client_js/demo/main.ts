@@ -24,9 +24,9 @@ class Page {
   #bench: Bench | undefined
   #server: ServerView | undefined
 
-  constructor(config: PageConfig) {
+  constructor(config: PageConfig, words: Words) {
     this.#config = config
-    this.#words = wordsIn(startLanguage())
+    this.#words = words
     this.#protocol = PROTOCOLS.find((one) => one === recall(PROTOCOL)) ?? 'chunk'
     this.#uploader = new Several(new Map(PROTOCOLS.map((one) => [one, this.#make(one)])), this.#protocol)
     this.#element = new OnwardUpload()
@@ -124,9 +124,9 @@ class Page {
   #language(): void {
     const select = pick('language') as HTMLSelectElement
     select.value = this.#words.lang
-    select.addEventListener('change', () => {
+    select.addEventListener('change', async () => {
       keepLanguage(select.value)
-      this.#words = wordsIn(select.value)
+      this.#words = await wordsIn(select.value)
       this.#speak()
       this.#view()
     })
@@ -152,4 +152,4 @@ function pick(id: string): HTMLElement {
 }
 
 document.documentElement.dataset.scheme = recall(SCHEME) ?? 'auto'
-void loadConfig().then((config) => new Page(config).start())
+void Promise.all([loadConfig(), wordsIn(startLanguage())]).then(([config, words]) => new Page(config, words).start())

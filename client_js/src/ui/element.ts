@@ -2,7 +2,7 @@
 
 import type { AddInput, Protocol, Uploader, UploaderOptions, UploadTask } from '../core/types.js'
 import { createUploader } from '../create.js'
-import { chooseLanguage, type Dictionary, Words } from './i18n/index.js'
+import { chooseLanguage, type Dictionary, isLoaded, loadLanguage, Words } from './i18n/index.js'
 import { Panel } from './panel.js'
 import { ACTIVE } from './phrases.js'
 import { STYLES } from './styles.js'
@@ -123,16 +123,21 @@ export class OnwardUpload extends Element {
   }
 
   #again(): void {
-    if (!this.#panel) return
+    if (!this.isConnected) return
     this.#detach()
     this.#attach()
   }
 
   #attach(): void {
     if (this.#panel) return
+    const lang = this.#language()
+    if (!isLoaded(lang)) {
+      void loadLanguage(lang).then(() => this.isConnected && this.#attach())
+      return
+    }
     const has = (name: string) => this.hasAttribute(name)
     const { uploader } = this
-    this.#panel = new Panel(uploader, new Words(this.#language(), this.#dictionary), {
+    this.#panel = new Panel(uploader, new Words(lang, this.#dictionary), {
       multiple: has('multiple'),
       directory: has('directory'),
       accept: this.getAttribute('accept') ?? '',

@@ -275,9 +275,14 @@ export class Manager implements Uploader, House {
 
   /** Half a second later speeds have fallen, even if nothing has happened. */
   #tick(): boolean {
-    for (const task of this.#unfinished) if (task.transfer.flights.size) task.age()
+    let moving = false
+    for (const task of this.#unfinished) {
+      if (!task.transfer.flights.size) continue
+      task.age()
+      moving = true
+    }
     this.#snapshot = null
-    return this.#unfinished.size > 0
+    return moving
   }
 
   #look(): Snapshot {

@@ -13,6 +13,8 @@ import type { Lane, Source } from './types.js'
 interface Flight extends Lane {
   sent: number
   lane: number
+  /** Lanes there were when it began. */
+  readonly limit: number
 }
 
 /** Stopped by hand or by the network, not by a fault. */
@@ -269,7 +271,7 @@ export class Transfer implements Worker {
 
   #fly(start: number, end: number): Job {
     const id = Symbol()
-    const flight: Flight = { lane: 0, start, end, sent: 0, tries: this.#tries + 1 }
+    const flight: Flight = { lane: 0, start, end, sent: 0, tries: this.#tries + 1, limit: this.room.scheduler.limit }
     this.flights.set(id, flight)
     const { signal } = this.#stop
     return async (lane) => {
@@ -339,15 +341,15 @@ export class Transfer implements Worker {
         ? thrown
         : new UploadError('http', thrown instanceof Error ? thrown.message : String(thrown), { cause: thrown })
     if (flight) this.failedAt.add(flight.start, flight.end)
-    if (error.code === 'stalled') room.scheduler.narrow()
+    if (error.code === 'stalled') room.scheduler.narrow(flight?.limit)
     if (error.code === 'network' || error.code === 'stalled') room.gate.suspect()
     if (this.#helped(error, flight)) {
       this.retries += 1
       return
     }
-    if (this.session && (!flight || !room.transport.outOfOrder || flight.sent >= flight.end - flight.start)) {
-      this.#mustAsk = true // it may have arrived, and only the answer was lost
-    }
+    // It may have arrived, and only the answer was lost.
+    const unclear = !flight || !room.transport.outOfOrder || flight.sent >= flight.end - flight.start
+    if (this.session && (unclear || error.code === 'locked')) this.#mustAsk = true
     this.#tries += 1
     const { shouldRetry } = room.options.retry ?? {}
     const patient = room.clock.now() - this.#lastGood < room.maxElapsedMs
@@ -389,7 +391,7 @@ export class Transfer implements Worker {
       case 'stalled':
       case 'checksum':
         if (flight) this.#bodies.failed(flight.start)
-        if (flight && error.code === 'stalled') sizer.stalled()
+        if (flight && error.code === 'stalled') sizer.stalled(flight.end - flight.start)
         return false
       default:
         return false

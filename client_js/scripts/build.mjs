@@ -1,4 +1,4 @@
-// Builds dist/: modules with their types by tsdown, and onward.min.js for pages without a bundler.
+// Builds dist/: modules with their types by tsdown, onward.min.js for pages without a bundler, and then the page at /ui.
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { build } from 'esbuild'
@@ -24,3 +24,5 @@ await build({
     },
   ],
 })
+
+await import('../demo/build.mjs')

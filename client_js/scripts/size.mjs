@@ -8,7 +8,7 @@ const BUDGETS = [
   ['core', ['dist/index.js'], 15],
   ['element, its style and worker', ['dist/element.js', 'dist/worker.js'], 32],
   ['react', ['dist/react.js'], 2],
-  ['onward.min.js', ['dist/onward.min.js'], 36],
+  ['onward.min.js, German within', ['dist/onward.min.js'], 40],
 ]
 
 /** The files that `entry` imports before it runs, itself among them. */

@@ -4,8 +4,8 @@ import { chooseLanguage, type Dictionary, loadLanguage, Words } from '../src/ui/
 import en from './words/en.json' with { type: 'json' }
 
 /** The page's texts of languages other than English. */
-const OTHERS: Readonly<Record<string, () => Promise<{ readonly default: Dictionary }>>> = {
-  de: () => import('./words/de.json', { with: { type: 'json' } }),
+const OTHERS: Readonly<Record<string, () => Promise<Dictionary>>> = {
+  de: async () => (await import('./words/de.js')).de,
 }
 
 const KEPT = 'onward-language'
@@ -19,7 +19,7 @@ export function startLanguage(): string {
 /** All that the page says in one language; what cannot be fetched is said in English. */
 export async function wordsIn(lang: string): Promise<Words> {
   const [own] = await Promise.all([OTHERS[lang]?.().catch(() => undefined), loadLanguage(lang)])
-  return new Words(lang, { ...en, ...own?.default })
+  return new Words(lang, { ...en, ...own })
 }
 
 /** Fills the texts of the page that stand in its HTML. */

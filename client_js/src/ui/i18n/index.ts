@@ -7,8 +7,8 @@ export type Dictionary = Readonly<Record<string, string>>
 export type Params = Readonly<Record<string, string | number>>
 
 /** Where the words of each language are that is not English; fetched when somebody reads it. */
-const OTHERS: Readonly<Record<string, () => Promise<{ readonly default: Dictionary }>>> = {
-  de: () => import('./de.json', { with: { type: 'json' } }),
+const OTHERS: Readonly<Record<string, () => Promise<Dictionary>>> = {
+  de: async () => (await import('./de.js')).de,
 }
 const loaded: Record<string, Dictionary> = { en }
 
@@ -32,7 +32,7 @@ export function isLoaded(lang: string): boolean {
 /** Fetches the words of a language. Without them the interface goes on in English. */
 export async function loadLanguage(lang: string): Promise<void> {
   try {
-    loaded[lang] ??= (await OTHERS[lang]?.())?.default ?? en
+    loaded[lang] ??= (await OTHERS[lang]?.()) ?? en
   } catch (error) {
     loaded[lang] = en
     console.warn('the interface stays in English', error)

@@ -30,7 +30,8 @@ class Page {
     this.#protocol = PROTOCOLS.find((one) => one === recall(PROTOCOL)) ?? 'chunk'
     this.#uploader = new Several(new Map(PROTOCOLS.map((one) => [one, this.#make(one)])), this.#protocol)
     this.#element = new OnwardUpload()
-    for (const name of ['multiple', 'directory', 'whole-page', 'details']) this.#element.setAttribute(name, '')
+    for (const name of ['multiple', 'directory', 'whole-page', 'details', 'folded'])
+      this.#element.setAttribute(name, '')
     this.#element.lang = this.#words.lang
     this.#element.uploader = this.#uploader
     pick('place').append(this.#element)
@@ -42,6 +43,10 @@ class Page {
     this.#speak()
     this.#uploader.subscribe(() => this.#connection())
     setInterval(() => this.#connection(), 1000)
+    pick('skip').addEventListener('click', (event) => {
+      event.preventDefault() // the fragment says which view is shown
+      pick('main').focus()
+    })
     addEventListener('hashchange', () => this.#view())
     this.#view()
     void this.#uploader.restore()

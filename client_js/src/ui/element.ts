@@ -17,7 +17,7 @@ const NAMES = ['lang', 'panel', 'multiple', 'directory', 'accept', 'whole-page',
  *
  * Attributes: `endpoint`, `protocol` (`chunk`, `tus`, `ietf`), `parallel`, `checksum` (`sha-256`,
  * `none`), `verify` (`whole-file`), `multiple`, `directory`, `accept`, `whole-page`, `details`,
- * `panel` (`inline`, `dock`), `lang`, `name`, `required`. Or give it an `uploader` of your own.
+ * `panel` (`inline`, `dock`), `folded`, `lang`, `name`, `required`. Or give it an `uploader` of your own.
  *
  * Events, all bubbling: `onward-added` (`detail.tasks`), `onward-state` (`detail.task`, `from`,
  * `to`), `onward-done` (`detail.task`, `result`), `onward-failed` (`detail.task`, `error`),
@@ -144,6 +144,7 @@ export class OnwardUpload extends Element {
       wholePage: has('whole-page'),
       dock: this.getAttribute('panel') === 'dock',
       details: has('details'),
+      folded: has('folded'),
     })
     if (this.#hint) this.#panel.drop.hint(this.#hint)
     this.#root.replaceChildren(this.#panel.element, document.createElement('slot'))

@@ -31,7 +31,7 @@ ul { list-style: none; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 .icon { width: 1.25em; height: 1.25em; flex: none; fill: none; stroke: currentColor; stroke-width: 1.75;
   stroke-linecap: round; stroke-linejoin: round; }
-.body { display: grid; gap: 1rem; container-type: inline-size; }
+.body { display: grid; grid-template-columns: minmax(0, 1fr); gap: 1rem; container-type: inline-size; }
 button, a { font: inherit; color: inherit; }
 button { cursor: pointer; }
 :focus-visible { outline: 2px solid var(--_accent); outline-offset: 2px; }
@@ -161,7 +161,7 @@ button { cursor: pointer; }
 :host([panel=dock]) .list { max-height: min(24rem, 50vh); }
 :host([panel=dock]) .drop-button { display: flex; align-items: center; justify-content: center; gap: 0.6rem; min-height: 3rem; padding: 0.5rem; }
 :host([panel=dock]) .drop-button .icon { width: 1.25rem; height: 1.25rem; }
-:host([panel=dock]) .drop-button .title { font-size: 1rem; }
+:host([panel=dock]) .drop-button .title { font-size: 0.9375rem; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 :host([panel=dock]) :is(.hint, .folder-button, .summary, .filters) { display: none; }
 
 @container (max-width: 560px) {

@@ -41,7 +41,7 @@ describe('after a reload', () => {
     const page = world.tab()
     const [task] = await page.restore()
     expect(task?.state).toBe('needs-file')
-    expect(task?.progress.acked).toBe(4 * UNIT)
+    expect(task?.progress.acked).toBe(8 * UNIT)
     const before = world.server.log.length
     expect(await task?.attach(fileOf('film', bytes))).toBe('match')
     await world.run()

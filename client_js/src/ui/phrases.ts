@@ -93,7 +93,10 @@ export function phraseOf(view: TaskView, words: Words, now: number): Phrase {
 function labelOf(view: TaskView, words: Words): string {
   const label = words.text(`state.${view.state}`)
   const { finishing } = view
-  return finishing && finishing.total > 0 && (view.state === 'verifying' || view.state === 'assembling')
+  return finishing &&
+    finishing.done > 0 &&
+    finishing.total > 0 &&
+    (view.state === 'verifying' || view.state === 'assembling')
     ? `${label} ${words.formats.percent(finishing.done / finishing.total)}`
     : label
 }

@@ -23,6 +23,7 @@ export class Bench {
   readonly #drop: Slider
   readonly #delay: Slider
   readonly #cut: HTMLButtonElement
+  readonly #mend: HTMLButtonElement
   readonly #said = h('p', { class: 'small', role: 'status' })
   #until = 0
   #timer: ReturnType<typeof setInterval> | undefined
@@ -40,8 +41,8 @@ export class Bench {
       this.#until = Date.now() + CUT * 1000
       void this.#send()
     })
-    const reset = h('button', { type: 'button', class: 'button plain' }, words.text('bench.reset'))
-    reset.addEventListener('click', () => this.#reset())
+    this.#mend = h('button', { type: 'button', class: 'button', hidden: true }, words.text('bench.reset'))
+    this.#mend.addEventListener('click', () => this.#reset())
     this.element = h(
       'section',
       { class: 'card bench', 'aria-labelledby': 'bench-title' },
@@ -50,7 +51,7 @@ export class Bench {
       this.#fail.element,
       this.#drop.element,
       this.#delay.element,
-      h('div', { class: 'buttons' }, this.#cut, reset),
+      h('div', { class: 'buttons' }, this.#cut, this.#mend),
       this.#said,
     )
   }
@@ -94,8 +95,10 @@ export class Bench {
       if (!response.ok) throw new Error(`status ${response.status}`)
       this.#show((await response.json()) as BenchView)
     } catch (error) {
+      // While the line is cut, this does not come through either; the next look does.
+      if (request.method !== 'PUT') return
       console.warn('the faults could not be set', error)
-      if (request.method === 'PUT') setText(this.#said, this.#words.text('bench.failed'))
+      setText(this.#said, this.#words.text('bench.failed'))
     }
   }
 
@@ -106,6 +109,7 @@ export class Bench {
     this.#delay.value = view.delay_ms
     const left = Math.ceil(view.cut_seconds)
     this.#until = Date.now() + view.cut_seconds * 1000
+    this.#mend.hidden = view.fail + view.drop + view.delay_ms + view.cut_seconds === 0
     this.#cut.disabled = left > 0
     setText(this.#cut, left > 0 ? words.text('bench.cutting', { n: left }) : words.text('bench.cut'))
     const { dropped, failed } = view

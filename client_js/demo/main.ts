@@ -24,13 +24,14 @@ class Page {
   #bench: Bench | undefined
   #server: ServerView | undefined
 
-  constructor(config: PageConfig) {
+  constructor(config: PageConfig, words: Words) {
     this.#config = config
-    this.#words = wordsIn(startLanguage())
+    this.#words = words
     this.#protocol = PROTOCOLS.find((one) => one === recall(PROTOCOL)) ?? 'chunk'
     this.#uploader = new Several(new Map(PROTOCOLS.map((one) => [one, this.#make(one)])), this.#protocol)
     this.#element = new OnwardUpload()
-    for (const name of ['multiple', 'directory', 'whole-page', 'details']) this.#element.setAttribute(name, '')
+    for (const name of ['multiple', 'directory', 'whole-page', 'details', 'folded'])
+      this.#element.setAttribute(name, '')
     this.#element.lang = this.#words.lang
     this.#element.uploader = this.#uploader
     pick('place').append(this.#element)
@@ -42,6 +43,10 @@ class Page {
     this.#speak()
     this.#uploader.subscribe(() => this.#connection())
     setInterval(() => this.#connection(), 1000)
+    pick('skip').addEventListener('click', (event) => {
+      event.preventDefault() // the fragment says which view is shown
+      pick('main').focus()
+    })
     addEventListener('hashchange', () => this.#view())
     this.#view()
     void this.#uploader.restore()
@@ -97,11 +102,12 @@ class Page {
     if (isServer) {
       this.#element.setAttribute('panel', 'dock')
       this.#element.hidden = !hasUploads
-      document.body.append(this.#element)
+      if (this.#element.parentElement !== document.body) document.body.append(this.#element)
     } else {
       this.#element.removeAttribute('panel')
       this.#element.hidden = false
-      pick('place').append(this.#element)
+      const place = pick('place')
+      if (this.#element.parentElement !== place) place.append(this.#element)
     }
   }
 
@@ -123,9 +129,9 @@ class Page {
   #language(): void {
     const select = pick('language') as HTMLSelectElement
     select.value = this.#words.lang
-    select.addEventListener('change', () => {
+    select.addEventListener('change', async () => {
       keepLanguage(select.value)
-      this.#words = wordsIn(select.value)
+      this.#words = await wordsIn(select.value)
       this.#speak()
       this.#view()
     })
@@ -151,4 +157,4 @@ function pick(id: string): HTMLElement {
 }
 
 document.documentElement.dataset.scheme = recall(SCHEME) ?? 'auto'
-void loadConfig().then((config) => new Page(config).start())
+void Promise.all([loadConfig(), wordsIn(startLanguage())]).then(([config, words]) => new Page(config, words).start())

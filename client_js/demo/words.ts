@@ -1,10 +1,12 @@
 /** The language of the page, and the texts that the page adds to those of the element. */
 
-import { chooseLanguage, type Dictionary, Words } from '../src/ui/i18n/index.js'
-import de from './words/de.json' with { type: 'json' }
+import { chooseLanguage, type Dictionary, loadLanguage, Words } from '../src/ui/i18n/index.js'
 import en from './words/en.json' with { type: 'json' }
 
-export const pageWords: Readonly<Record<string, Dictionary>> = { en, de }
+/** The page's texts of languages other than English. */
+const OTHERS: Readonly<Record<string, () => Promise<Dictionary>>> = {
+  de: async () => (await import('./words/de.js')).de,
+}
 
 const KEPT = 'onward-language'
 
@@ -14,8 +16,10 @@ export function startLanguage(): string {
   return chooseLanguage(kept ? [kept] : navigator.languages)
 }
 
-export function wordsIn(lang: string): Words {
-  return new Words(lang, { ...en, ...pageWords[lang] })
+/** All that the page says in one language; what cannot be fetched is said in English. */
+export async function wordsIn(lang: string): Promise<Words> {
+  const [own] = await Promise.all([OTHERS[lang]?.().catch(() => undefined), loadLanguage(lang)])
+  return new Words(lang, { ...en, ...own })
 }
 
 /** Fills the texts of the page that stand in its HTML. */

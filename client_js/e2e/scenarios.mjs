@@ -1,6 +1,5 @@
 // What befalls people who upload. Each case ends in success, or in a sentence that a person understands.
 import assert from 'node:assert/strict'
-import { appendFileSync } from 'node:fs'
 import { heap, throttle } from './browser.mjs'
 import { MIB } from './files.mjs'
 import { Line, Meddler } from './lines.mjs'
@@ -98,16 +97,18 @@ async function reload(stage) {
 }
 
 async function sleepingLaptop(stage) {
-  const { server, files } = stage
+  const { server, files, visit } = stage
   const file = files.random('sleep.bin', 10 * MIB)
   return through(await Line.to(server.port), async (line) => {
-    stage.visit.origins.push(line.url)
+    visit.origins.push(line.url)
+    if (!stage.deep) await visit.context.clock.install()
     const person = await atThePage(stage, line.url)
     await throttle(person.page, SLOW)
     await person.pick(file)
     await person.reachesPercent(file, 30)
     line.fallAsleep()
-    await sleep(3_000)
+    // The page's clock jumps as that of a laptop does whose lid was shut.
+    await (stage.deep ? sleep(60_000) : visit.context.clock.fastForward(60_000))
     line.wake()
     const woken = Date.now()
     const figures = await person.isDone(file, server)
@@ -117,12 +118,12 @@ async function sleepingLaptop(stage) {
 
 async function fileEdited(stage) {
   const { server, files } = stage
-  const file = files.random('edited.bin', 10 * MIB)
+  const file = files.random('edited.bin', 16 * MIB)
   const person = await atThePage(stage)
   await throttle(person.page, SLOW)
   await person.pick(file)
-  await person.reachesPercent(file, 30)
-  appendFileSync(file.path, 'one line more')
+  await person.reachesPercent(file, 15)
+  files.random(file.name, file.size)
   await person.reaches(file, 'failed')
   const sentence = await person.sentence(file)
   assert.match(sentence, /changed on your disk|cannot read the file/)
@@ -181,6 +182,7 @@ async function signedOut(stage) {
     assert.match(sentence, /not signed in/)
     proxy.rule = () => null
     await person.press('Try again', file)
+    await until('it is tried again', async () => (await person.state(file)) !== 'failed')
     return { ...(await person.isDone(file, server)), said: sentence }
   })
 }

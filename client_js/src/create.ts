@@ -1,6 +1,7 @@
 import { ChunkSizer } from './core/adapt.js'
 import { BACKOFF } from './core/backoff.js'
 import { Gate } from './core/gate.js'
+import { Lazy } from './core/lazy.js'
 import { Manager } from './core/manager.js'
 import { Records } from './core/records.js'
 import type { Room } from './core/room.js'
@@ -11,16 +12,11 @@ import type { Source, Uploader, UploaderOptions } from './core/types.js'
 import { browserEnv } from './env/browser.js'
 import { sourcesOf } from './env/inputs.js'
 import { HashPool } from './hash/pool.js'
-import { sha256 } from './hash/sha256.js'
 import { startWorker } from './hash/start.js'
-import { HttpCaller, headersFor } from './net/call.js'
-import { fetchClient } from './net/fetch.js'
-import { Follower } from './net/follow.js'
+import { HttpCaller } from './net/call.js'
 import { xhrClient } from './net/xhr.js'
 import { ChunkTransport } from './protocol/chunk.js'
-import { IetfTransport } from './protocol/ietf.js'
-import { TusTransport } from './protocol/tus.js'
-import { IdbStore } from './store/idb.js'
+import { later } from './protocol/later.js'
 import { MemoryStore } from './store/memory.js'
 
 const STALL = 15_000
@@ -36,7 +32,7 @@ export function createUploader(options: UploaderOptions): Uploader {
   const protocol = options.protocol ?? 'chunk'
   const net = options.net ?? defaultNet()
   const hasher = options.checksum === false ? null : (options.hasher ?? defaultHasher())
-  const stallMs = options.stallTimeoutMs ?? (net === fetchClient ? STALL_UNSEEN : STALL)
+  const stallMs = options.stallTimeoutMs ?? (net === fetching ? STALL_UNSEEN : STALL)
   const credentials = options.withCredentials ?? false
   const via = new HttpCaller({ net, clock, headers: options.headers, credentials, stallMs })
   const { baseMs: base = BACKOFF.base, capMs: cap = BACKOFF.cap, maxElapsedMs = DAY } = options.retry ?? {}
@@ -69,25 +65,18 @@ export function createUploader(options: UploaderOptions): Uploader {
   const store = options.persist === false ? null : (options.store ?? defaultStore())
   const own = { endpoint, protocol, scope: options.scope ?? '' }
   const records = new Records(store, clock, own, (error) => console.warn('onward-upload:', error))
-  const { stream } = net
-  const follower = new Follower({
-    clock,
-    via,
-    locks: env.locks,
-    channel: env.channel('onward:events'),
-    lockName: `onward:events:${endpoint}`,
-    stream: stream
-      ? async (url, signal) => {
-          const headers = await headersFor(options.headers, { Accept: 'text/event-stream' }, 'GET', url, false)
-          const { status, text } = await stream({ method: 'GET', url, headers, credentials, signal })
-          if (status !== 200) throw new Error(`no events: ${status}`)
-          return text
-        }
-      : null,
+  const follower = new Lazy(async () => {
+    const { Follower, streamer } = await import('./net/follow.js')
+    const channel = env.channel('onward:events')
+    const lockName = `onward:events:${endpoint}`
+    return new Follower({ clock, via, locks: env.locks, channel, lockName, stream: streamer(net, options) })
   })
   const channel = env.channel(`onward:uploads:${endpoint}`)
-  const close = (): void => {
-    follower.close()
+  const close = async (): Promise<void> => {
+    await follower.get().then(
+      (one) => one.close(),
+      () => undefined,
+    )
     hasher?.close()
     channel.close()
   }
@@ -101,18 +90,41 @@ export function sourceOf(blob: Blob, name: string, more: Partial<Source> = {}): 
 }
 
 function transportFor(protocol: Protocol, endpoint: string): Transport {
-  if (protocol === 'tus') return new TusTransport(endpoint)
-  return protocol === 'ietf' ? new IetfTransport(endpoint) : new ChunkTransport(endpoint)
+  if (protocol === 'chunk') return new ChunkTransport(endpoint)
+  return later(false, async () =>
+    protocol === 'tus'
+      ? new (await import('./protocol/tus.js')).TusTransport(endpoint)
+      : new (await import('./protocol/ietf.js')).IetfTransport(endpoint),
+  )
+}
+
+const fetching: HttpClient = {
+  send: async (request) => (await import('./net/fetch.js')).fetchClient.send(request),
+  stream: async (request) => (await import('./net/fetch.js')).fetchStream(request),
 }
 
 function defaultNet(): HttpClient {
-  return typeof XMLHttpRequest === 'undefined' ? fetchClient : xhrClient
+  return typeof XMLHttpRequest === 'undefined' ? fetching : xhrClient
 }
 
 function defaultStore(): ResumeStore {
-  return typeof indexedDB === 'undefined' ? new MemoryStore() : new IdbStore()
+  if (typeof indexedDB === 'undefined') return new MemoryStore()
+  const idb = new Lazy(async () => new (await import('./store/idb.js')).IdbStore())
+  return {
+    all: async () => (await idb.get()).all(),
+    put: async (record) => (await idb.get()).put(record),
+    delete: async (key) => (await idb.get()).delete(key),
+  }
 }
 
 function defaultHasher(): Hasher {
-  return typeof Worker === 'undefined' ? sha256 : new HashPool(startWorker, async () => sha256)
+  const here = new Lazy(async () => (await import('./hash/sha256.js')).sha256)
+  if (typeof Worker === 'undefined') {
+    return {
+      digest: async (data) => (await here.get()).digest(data),
+      whole: async (data) => (await here.get()).whole?.(data) ?? '',
+      close: () => undefined,
+    }
+  }
+  return new HashPool(startWorker, () => here.get())
 }

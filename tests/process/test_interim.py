@@ -95,21 +95,19 @@ def test_nobody_else_gets_one_even_where_they_are_always_sent(
 
 def test_curl_shows_where_the_upload_is_before_it_has_sent_a_byte(servers: dict[str, RealServer]) -> None:
     command = ["curl", "-sv", "--max-time", str(PATIENCE), "-X", "POST", "-T", "-", "-H", "Upload-Complete: ?1"]
-    command += ["-H", "Upload-Draft-Interop-Version: 8", "-H", "Expect:", servers["auto"].url + "/files"]
-    curl = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    try:
+    command += ["-H", "Upload-Draft-Interop-Version: 8", "--expect100-timeout", str(PATIENCE)]
+    command.append(servers["auto"].url + "/files")
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+    ) as curl:
         assert curl.stdin is not None
         assert curl.stderr is not None
         seen: list[bytes] = []
         while not (seen and seen[-1].lower().startswith(b"< location: ")):
-            line = curl.stderr.readline()
-            assert line, seen
-            seen.append(line)
+            seen.append(curl.stderr.readline())
+            assert seen[-1], seen
         assert b"< HTTP/1.1 104 Upload Resumption Supported\r\n" in seen
         out, rest = curl.communicate(BODY, timeout=PATIENCE)
-    finally:
-        curl.kill()
-        curl.wait()
     assert b"< HTTP/1.1 202 Accepted\r\n" in rest
     assert seen[-1].lower().rstrip() in rest.lower(), "the answer names the same place"
     assert b'"length":%d' % len(BODY) in out

@@ -46,21 +46,21 @@ export class ChunkSizer {
     this.#size = Math.min(this.#max, Math.max(this.#min, next - (next % UNIT)))
   }
 
-  /** A chunk stalled: the next are half as large. */
-  stalled(): void {
-    this.#size = Math.max(Math.min(this.#min, this.#size), this.#half())
+  /** A chunk of `bytes` stalled: the next are half as large. */
+  stalled(bytes: number): void {
+    this.#size = Math.min(this.#size, Math.max(Math.min(this.#min, this.#size), half(bytes)))
   }
 
   /** A chunk of `bytes` was refused as too large. False if no smaller one is worth a try. */
   refused(bytes: number, limit?: number): boolean {
-    const next = limit && limit < bytes ? limit : Math.min(this.#half(), bytes / 2)
+    const next = limit && limit < bytes ? limit : Math.min(half(this.#size), half(bytes))
     if (next < SMALLEST) return false
-    this.cap(Math.floor(next))
+    this.cap(next)
     return true
   }
+}
 
-  #half(): number {
-    const half = this.#size / 2
-    return half >= UNIT ? half - (half % UNIT) : Math.floor(half)
-  }
+function half(bytes: number): number {
+  const part = Math.floor(bytes / 2)
+  return part >= UNIT ? part - (part % UNIT) : part
 }

@@ -1,11 +1,13 @@
-import type { Follower } from '../net/follow.js'
+import type { UploadError } from './errors.js'
+import type { House } from './house.js'
+import type { Lazy } from './lazy.js'
 import { nameOf } from './naming.js'
 import { Notifier } from './notifier.js'
 import type { Records } from './records.js'
 import type { Room } from './room.js'
-import type { Channel, Env, Locks, ResumeRecord } from './seams.js'
+import type { Channel, Env, Locks, ResumeRecord, Standing, UploadSession } from './seams.js'
 import { eta } from './speed.js'
-import { type House, Task } from './task.js'
+import { Task } from './task.js'
 import type {
   AddInput,
   AddOptions,
@@ -23,17 +25,21 @@ import type {
 /** Tasks made in one go; more of them would let the page stutter. */
 const BATCH = 200
 const MIRROR_EVERY = 500
+const LOAD_AGAIN = 3000
 
+export interface Following {
+  watch(session: UploadSession, on: (standing: Standing | UploadError) => void): () => void
+}
 /** What an uploader is made of. */
 export interface Parts {
   readonly env: Env
   readonly room: Room
   readonly records: Records
-  readonly follower: Follower
+  readonly follower: Lazy<Following>
   /** What a person has chosen or dropped. Reads all that must be read at once before it returns. */
   sourcesOf(input: AddInput): Promise<Source[]>
   readonly channel: Channel
-  close(): void
+  close(): Promise<void>
 }
 type Listeners = { [K in keyof Events]: Set<(event: Events[K]) => void> }
 
@@ -108,6 +114,8 @@ export class Manager implements Uploader, House {
 
   async add(input: AddInput, options: AddOptions = {}): Promise<UploadTask[]> {
     const reading = this.parts.sourcesOf(input)
+    // Loaded while the network is there; it is needed at the end.
+    void this.parts.follower.get().catch(() => undefined)
     await this.records.load()
     const sources = await reading
     const added: Task[] = []
@@ -167,13 +175,27 @@ export class Manager implements Uploader, House {
     this.records.stop()
     this.#notifier.stop()
     this.#guard(false)
-    this.parts.close()
+    await this.parts.close()
   }
 
   // -- House ------------------------------------------------------------------------------------------
 
-  watch(...args: Parameters<Follower['watch']>): () => void {
-    return this.parts.follower.watch(...args)
+  watch(session: UploadSession, on: (standing: Standing | UploadError) => void): () => void {
+    let stop: (() => void) | null = null
+    let wanted = true
+    const begin = async (): Promise<void> => {
+      try {
+        const follower = await this.parts.follower.get()
+        if (wanted) stop = follower.watch(session, on)
+      } catch {
+        if (wanted) this.room.clock.after(LOAD_AGAIN, () => void begin())
+      }
+    }
+    void begin()
+    return () => {
+      wanted = false
+      stop?.()
+    }
   }
 
   changed(task: Task, from?: State): void {
@@ -253,9 +275,14 @@ export class Manager implements Uploader, House {
 
   /** Half a second later speeds have fallen, even if nothing has happened. */
   #tick(): boolean {
-    for (const task of this.#unfinished) if (task.transfer.flights.size) task.age()
+    let moving = false
+    for (const task of this.#unfinished) {
+      if (!task.transfer.flights.size) continue
+      task.age()
+      moving = true
+    }
     this.#snapshot = null
-    return this.#unfinished.size > 0
+    return moving
   }
 
   #look(): Snapshot {

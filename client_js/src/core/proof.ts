@@ -30,5 +30,5 @@ export async function prove(
     throw new UploadError('checksum', `what the server has of ${name} is not this file`)
   }
   const equal = own ? true : verify === 'chunk-tree' && evidence.proven
-  return { id, ...result, verified: !!verify && !!result.sha256 && equal }
+  return { id, ...result, ...(own && { ownSha256: own }), verified: !!verify && !!result.sha256 && equal }
 }

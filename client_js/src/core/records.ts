@@ -53,9 +53,9 @@ export class Records {
     if (this.#known?.delete(key)) void this.#try(this.store?.delete(key))
   }
 
+  /** Writes at once what was to be written later. */
   stop(): void {
-    for (const cancel of this.#late.values()) cancel()
-    this.#late.clear()
+    for (const key of [...this.#late.keys()]) this.#write(key)
   }
 
   #write(key: string): void {

@@ -56,10 +56,10 @@ export class Scheduler {
     this.wake()
   }
 
-  /** A lane stalled: fewer at a time. */
-  narrow(): void {
+  /** A request stalled that began with `from` lanes: half as many. Others that stall with it change nothing more. */
+  narrow(from = this.#limit): void {
     this.#good = 0
-    this.#limit = Math.max(1, this.#limit >> 1)
+    this.#limit = Math.min(this.#limit, Math.max(1, from >> 1))
   }
 
   /** A request went well; after some of them there may be more at a time again. */

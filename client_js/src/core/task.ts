@@ -1,36 +1,17 @@
 import { UploadError } from './errors.js'
 import { fileOf } from './handles.js'
+import { TabLock } from './hold.js'
+import type { House, Subject } from './house.js'
 import { bitmap } from './map.js'
+import { progressOf, stateOf } from './progress.js'
 import { prove } from './proof.js'
-import { isSame, type Records } from './records.js'
-import type { Fate, Room } from './room.js'
-import type { Locks, Meta, Part, Ranges, ResumeRecord, Standing, UploadSession } from './seams.js'
+import { isSame } from './records.js'
+import type { Fate } from './room.js'
+import type { Part, Ranges, ResumeRecord, Standing } from './seams.js'
 import { sourceFrom } from './source.js'
-import { eta } from './speed.js'
 import type { CancelOptions, Lane, Progress, Source, State, TaskView, UploadResult, UploadTask } from './types.js'
 import { Transfer } from './upload.js'
 
-/** What a task asks of its uploader. */
-export interface House {
-  readonly room: Room
-  readonly records: Records
-  readonly locks: Locks
-  readonly verify: 'chunk-tree' | 'whole-file' | false
-  readonly keepHandles: boolean
-  watch(session: UploadSession, on: (standing: Standing | UploadError) => void): () => void
-  changed(task: Task, from?: State): void
-  warn(task: Task, message: string): void
-}
-export interface Subject {
-  readonly key: string
-  readonly serverName: string
-  readonly name: string
-  readonly relativePath?: string
-  readonly size: number
-  readonly type: string
-  readonly lastModified: number
-  readonly meta: Meta
-}
 type Hold = 'paused' | 'needs-file' | 'needs-permission' | 'elsewhere'
 type End = 'done' | 'failed' | 'cancelled'
 const LOSES_RECORD = new Set(['failed', 'conflict', 'checksum', 'cancelled', 'expired', 'file-changed', 'too-large'])
@@ -41,6 +22,7 @@ export class Task implements UploadTask, Fate {
   readonly name: string
   readonly relativePath?: string
   readonly transfer: Transfer
+  readonly #lock: TabLock
   record: ResumeRecord | undefined
   error: UploadError | undefined
   result: UploadResult | undefined
@@ -54,8 +36,6 @@ export class Task implements UploadTask, Fate {
   #view: TaskView | null = null
   #warning: string | undefined
   #mirrored: number | undefined
-  #locking = false
-  #release: (() => void) | null = null
   #unwatch: () => void = () => undefined
   #settle!: { resolve(result: UploadResult): void; reject(error: UploadError): void }
   #done!: Promise<UploadResult>
@@ -70,6 +50,7 @@ export class Task implements UploadTask, Fate {
     this.relativePath = subject.relativePath
     const told = subject.relativePath ? { relativePath: subject.relativePath, ...meta } : meta
     this.transfer = new Transfer(house.room, serverName, size, type, told, this)
+    this.#lock = new TabLock(house.locks, `onward:${key}`, () => this.#lost())
     this.#promise()
   }
 
@@ -108,20 +89,9 @@ export class Task implements UploadTask, Fate {
   }
 
   get progress(): Progress {
-    const { transfer, subject } = this
-    const now = this.house.room.clock.now()
-    const acked = this.#end === 'done' || this.#sealed ? subject.size : (this.#mirrored ?? transfer.received.total)
-    const bytesPerSecond = this.unfinished ? transfer.speed.perSecond(now) : 0
-    return {
-      acked,
-      inFlight: Math.min(transfer.inFlight, subject.size - acked),
-      total: subject.size,
-      bytesPerSecond,
-      etaSeconds: eta(subject.size - acked, bytesPerSecond),
-      resumes: transfer.resumes,
-      retries: transfer.retries,
-      resentBytes: transfer.resentBytes,
-    }
+    const { transfer } = this
+    const acked = this.#sealed || this.#end === 'done' ? transfer.size : (this.#mirrored ?? transfer.received.total)
+    return progressOf(transfer, acked, this.unfinished)
   }
 
   get view(): TaskView {
@@ -212,7 +182,7 @@ export class Task implements UploadTask, Fate {
   leave(): void {
     this.transfer.halt()
     this.#unwatch()
-    this.#unlock()
+    this.#lock.release()
   }
 
   /** Speeds fall although nothing happens. */
@@ -236,7 +206,7 @@ export class Task implements UploadTask, Fate {
 
   /** Goes on here, unless another tab has it; with `steal` it is taken from that. */
   async activate(steal: boolean): Promise<void> {
-    if (!(await this.lock(steal))) return this.hold('elsewhere')
+    if (!(await this.#lock.take(steal))) return this.hold('elsewhere')
     if (this.#end) return
     this.#mirrored = undefined
     this.#hold = null
@@ -250,9 +220,9 @@ export class Task implements UploadTask, Fate {
   /** What can be done at once after a reload is done; for the rest a person is needed. */
   async wake(): Promise<void> {
     if (this.record?.sealed) return this.activate(false)
-    if (!(await this.lock())) return this.hold('elsewhere')
+    if (!(await this.#lock.take(false))) return this.hold('elsewhere')
     await this.#fromHandle(false)
-    if (this.#hold) this.#unlock()
+    if (this.#hold) this.#lock.release()
   }
 
   /** Reads the file by its handle; `ask` only in answer to a click. */
@@ -275,21 +245,11 @@ export class Task implements UploadTask, Fate {
     this.warn(`another file called ${this.name} was being uploaded; this one begins anew`)
   }
 
-  /** False: another tab has this upload. */
-  async lock(steal = false): Promise<boolean> {
-    if (this.#release || this.#locking) return true
-    this.#locking = true
-    const onLost = (): void => {
-      this.#release = null
-      if (this.#end) return
-      this.transfer.halt()
-      this.#unwatch()
-      this.hold('elsewhere')
-    }
-    this.#release = await this.house.locks.acquire(`onward:${this.id}`, { steal, onLost })
-    this.#locking = false
-    if (this.#end) this.#unlock()
-    return this.#release !== null || this.#end !== null
+  #lost(): void {
+    if (this.#end) return
+    this.transfer.halt()
+    this.#unwatch()
+    this.hold('elsewhere')
   }
 
   /** What the tab tells that has this upload. */
@@ -378,7 +338,7 @@ export class Task implements UploadTask, Fate {
     this.transfer.halt()
     this.#unwatch()
     if (end !== 'failed') this.#drop()
-    this.#unlock()
+    this.#lock.release()
     if (result) this.#settle.resolve(result)
     else if (error) this.#settle.reject(error)
     this.changed()
@@ -400,14 +360,7 @@ export class Task implements UploadTask, Fate {
     if (this.#end) return this.#end
     if (this.#hold) return this.#hold
     if (this.#sealed) return this.#finishing?.phase ?? 'verifying'
-    if (!this.#started) return 'queued'
-    const { transfer } = this
-    const { gate, clock } = this.house.room
-    if (gate.shut) return 'waiting'
-    if (transfer.flights.size) return 'uploading'
-    if (transfer.blockedUntil > clock.now()) return 'waiting'
-    if (transfer.opening) return transfer.hasAll && transfer.session ? 'uploading' : 'preparing'
-    return transfer.session && transfer.received.total ? 'uploading' : 'queued'
+    return this.#started ? stateOf(this.transfer, this.house.room) : 'queued'
   }
 
   #promise(): void {
@@ -429,16 +382,11 @@ export class Task implements UploadTask, Fate {
     const createdAt = record?.createdAt ?? house.room.clock.now()
     this.record = { ...about, createdAt, session, acked: transfer.received.total, first, sealed, handle }
     house.records.save(this.record, sealed || (!!first && !record?.first))
-    void this.lock()
+    void this.#lock.take(false)
   }
 
   #drop(): void {
     this.record = undefined
     this.house.records.drop(this.id)
-  }
-
-  #unlock(): void {
-    this.#release?.()
-    this.#release = null
   }
 }

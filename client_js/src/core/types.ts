@@ -49,6 +49,8 @@ export interface UploadResult {
   readonly url: string
   readonly size: number
   readonly sha256?: string
+  /** The whole file's SHA-256 as it was computed here, if it was. */
+  readonly ownSha256?: string
   /** The server's SHA-256 is the one computed here, of the whole file or of every chunk that was sent. */
   readonly verified: boolean
 }

@@ -1,5 +1,5 @@
 import { wait } from './backoff.js'
-import { bodyOf, digestOf } from './body.js'
+import { Bodies } from './body.js'
 import { UploadError } from './errors.js'
 import { isNameTaken, numbered } from './naming.js'
 import { nextPiece, unitsOf } from './plan.js'
@@ -13,6 +13,8 @@ import type { Lane, Source } from './types.js'
 interface Flight extends Lane {
   sent: number
   lane: number
+  /** Lanes there were when it began. */
+  readonly limit: number
 }
 
 /** Stopped by hand or by the network, not by a fault. */
@@ -49,8 +51,7 @@ export class Transfer implements Worker {
   #tries = 0
   #lastGood = 0
   #maxChunks = 10_000
-  #stalls = new Map<number, number>()
-  #body: Room['body']
+  readonly #bodies: Bodies
   #stop = new AbortController()
   #name: string
 
@@ -62,7 +63,7 @@ export class Transfer implements Worker {
     readonly meta: Meta,
     readonly fate: Fate,
   ) {
-    this.#body = room.body
+    this.#bodies = new Bodies(room.hasher, room.body)
     this.#name = named
     this.#creation = room.id()
   }
@@ -72,7 +73,6 @@ export class Transfer implements Worker {
     this.session = session
     this.first = first
     this.#mustAsk = true
-    this.resumes += 1
   }
 
   get hasAll(): boolean {
@@ -95,6 +95,7 @@ export class Transfer implements Worker {
     this.#tries = 0
     this.#lastGood = this.room.clock.now()
     this.blockedUntil = 0
+    if (this.session) this.resumes += 1
     this.room.scheduler.add(this)
     this.fate.changed()
   }
@@ -247,11 +248,11 @@ export class Transfer implements Worker {
 
   async #isOurs(part: Part): Promise<boolean> {
     const end = part.offset + part.size
-    const { hasher, body } = this.room
-    if (!this.source || !part.sha256 || this.#own.covers(part.offset, end)) return true
-    if (!hasher || end > this.size) return end <= this.size
-    if ((await digestOf(hasher, await bodyOf(this.source, part.offset, end, body), this.named)) !== part.sha256)
-      return false
+    const { source } = this
+    if (!source || !part.sha256 || this.#own.covers(part.offset, end)) return true
+    if (end > this.size) return false
+    const { sha256 } = await this.#bodies.make(source, part.offset, end)
+    if (sha256 && sha256 !== part.sha256) return false
     this.#own.add(part.offset, end)
     return true
   }
@@ -270,7 +271,7 @@ export class Transfer implements Worker {
 
   #fly(start: number, end: number): Job {
     const id = Symbol()
-    const flight: Flight = { lane: 0, start, end, sent: 0, tries: this.#tries + 1 }
+    const flight: Flight = { lane: 0, start, end, sent: 0, tries: this.#tries + 1, limit: this.room.scheduler.limit }
     this.flights.set(id, flight)
     const { signal } = this.#stop
     return async (lane) => {
@@ -293,8 +294,7 @@ export class Transfer implements Worker {
     if (!source || !session) return
     const { room } = this
     const { start, end } = flight
-    const body = await bodyOf(source, start, end, this.#body)
-    const sha256 = await digestOf(room.hasher, body, this.named)
+    const { body, sha256 } = await this.#bodies.make(source, start, end)
     signal.throwIfAborted()
     const since = room.clock.now()
     const chunk = { start, end, total: this.size, body, sha256 }
@@ -320,7 +320,7 @@ export class Transfer implements Worker {
     room.speed.acked(now, stored, since)
     room.sizer.acked(end - start, now - since)
     room.scheduler.widen()
-    this.#stalls.delete(start)
+    this.#bodies.went(start)
     this.#beginnings = 0
     this.#good()
     this.fate.stored()
@@ -341,15 +341,15 @@ export class Transfer implements Worker {
         ? thrown
         : new UploadError('http', thrown instanceof Error ? thrown.message : String(thrown), { cause: thrown })
     if (flight) this.failedAt.add(flight.start, flight.end)
-    if (error.code === 'stalled') room.scheduler.narrow()
+    if (error.code === 'stalled') room.scheduler.narrow(flight?.limit)
     if (error.code === 'network' || error.code === 'stalled') room.gate.suspect()
     if (this.#helped(error, flight)) {
       this.retries += 1
       return
     }
-    if (this.session && (!flight || !room.transport.outOfOrder || flight.sent >= flight.end - flight.start)) {
-      this.#mustAsk = true // it may have arrived, and only the answer was lost
-    }
+    // It may have arrived, and only the answer was lost.
+    const unclear = !flight || !room.transport.outOfOrder || flight.sent >= flight.end - flight.start
+    if (this.session && (unclear || error.code === 'locked')) this.#mustAsk = true
     this.#tries += 1
     const { shouldRetry } = room.options.retry ?? {}
     const patient = room.clock.now() - this.#lastGood < room.maxElapsedMs
@@ -390,18 +390,11 @@ export class Transfer implements Worker {
         return true
       case 'stalled':
       case 'checksum':
-        if (flight) this.#changeBody(error, flight)
+        if (flight) this.#bodies.failed(flight.start)
+        if (flight && error.code === 'stalled') sizer.stalled(flight.end - flight.start)
         return false
       default:
         return false
     }
-  }
-
-  /** Where the same bytes fail twice, the browser may be at fault: they are sent in another form. */
-  #changeBody(error: UploadError, flight: Flight): void {
-    if (error.code === 'stalled') this.room.sizer.stalled()
-    const stalls = (this.#stalls.get(flight.start) ?? 0) + 1
-    this.#stalls.set(flight.start, stalls)
-    if (stalls >= 2) this.#body = this.#body === 'slice' ? 'blob' : 'buffer'
   }
 }

@@ -1,6 +1,7 @@
+import { Lazy } from '../core/lazy.js'
 import type { Channel, Clock, Env, Locks } from '../core/seams.js'
 import { LeaveWarning, WakeLock } from './guards.js'
-import { LeaseLocks, LocalLocks, webLocks } from './locks.js'
+import { LocalLocks, webLocks } from './locks.js'
 
 export const systemClock: Clock = {
   now: () => Date.now(),
@@ -45,9 +46,12 @@ function randomId(): string {
 function locksOf(clock: Clock): Locks {
   if (typeof document === 'undefined') return new LocalLocks()
   if (navigator.locks) return webLocks(navigator.locks)
-  return typeof BroadcastChannel === 'undefined'
-    ? new LocalLocks()
-    : new LeaseLocks(openChannel('onward:locks'), clock, randomId())
+  if (typeof BroadcastChannel === 'undefined') return new LocalLocks()
+  const lease = new Lazy(async () => {
+    const { LeaseLocks } = await import('./lease.js')
+    return new LeaseLocks(openChannel('onward:locks'), clock, randomId())
+  })
+  return { acquire: async (...args) => (await lease.get()).acquire(...args) }
 }
 
 /** Under Node an open channel would keep the process alive; there are no tabs there either. */

@@ -1,6 +1,8 @@
 import { sourceFrom } from '../core/source.js'
 import type { AddInput, Source } from '../core/types.js'
 
+const folders = () => import('./folders.js')
+
 interface HandleGiver {
   getAsFileSystemHandle?(): Promise<FileSystemHandle | null>
 }
@@ -39,38 +41,8 @@ async function collect(
   file: File | null,
 ): Promise<Source[]> {
   const handle = await asked?.catch(() => null)
-  if (handle?.kind === 'directory') return walk(handle as FileSystemDirectoryHandle, handle.name)
+  if (handle?.kind === 'directory') return (await folders()).walk(handle as FileSystemDirectoryHandle, handle.name)
   if (handle && file) return [sourceFrom(file, { handle: handle as FileSystemFileHandle })]
-  if (entry?.isDirectory) return walkEntry(entry as FileSystemDirectoryEntry)
+  if (entry?.isDirectory) return (await folders()).walkEntry(entry as FileSystemDirectoryEntry)
   return file ? [sourceFrom(file)] : []
-}
-
-async function walk(folder: FileSystemDirectoryHandle, path: string): Promise<Source[]> {
-  const found: Source[] = []
-  for await (const handle of (folder as unknown as { values(): AsyncIterable<FileSystemHandle> }).values()) {
-    const at = `${path}/${handle.name}`
-    if (handle.kind === 'directory') found.push(...(await walk(handle as FileSystemDirectoryHandle, at)))
-    else {
-      const file = handle as FileSystemFileHandle
-      found.push(sourceFrom(await file.getFile(), { relativePath: at, handle: file }))
-    }
-  }
-  return found
-}
-
-async function walkEntry(folder: FileSystemDirectoryEntry): Promise<Source[]> {
-  const reader = folder.createReader()
-  const found: Source[] = []
-  for (;;) {
-    // A reader tells at most a hundred at a time, and nothing when it is at its end.
-    const entries = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject))
-    if (!entries.length) return found
-    for (const entry of entries) {
-      if (entry.isDirectory) found.push(...(await walkEntry(entry as FileSystemDirectoryEntry)))
-      else {
-        const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject))
-        found.push(sourceFrom(file, { relativePath: entry.fullPath.replace(/^\//, '') }))
-      }
-    }
-  }
 }

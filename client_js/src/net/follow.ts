@@ -1,7 +1,9 @@
 import { UploadError } from '../core/errors.js'
-import type { Caller, Channel, Clock, Locks, Standing, UploadSession } from '../core/seams.js'
+import type { Caller, Channel, Clock, HttpClient, Locks, Standing, UploadSession } from '../core/seams.js'
+import type { UploaderOptions } from '../core/types.js'
 import { finishingOf, standingOf } from '../protocol/manifest.js'
 import { isObject, jsonOf, taken } from './answers.js'
+import { headersFor } from './call.js'
 import { eventsIn } from './events.js'
 
 const FIRST = 250
@@ -20,6 +22,19 @@ export interface FollowerOptions {
   /** Null: nothing can be streamed here. */
   readonly stream: ((url: string, signal: AbortSignal) => Promise<AsyncIterable<string>>) | null
 }
+/** How this page reads streams of events, with its own headers. */
+export function streamer(net: HttpClient, options: UploaderOptions): FollowerOptions['stream'] {
+  const { stream } = net
+  if (!stream) return null
+  return async (url, signal) => {
+    const headers = await headersFor(options.headers, { Accept: 'text/event-stream' }, 'GET', url, false)
+    const credentials = options.withCredentials ?? false
+    const { status, text } = await stream({ method: 'GET', url, headers, credentials, signal })
+    if (status !== 200) throw new Error(`no events: ${status}`)
+    return text
+  }
+}
+
 interface Watched {
   readonly session: UploadSession
   readonly on: (standing: Standing | UploadError) => void

@@ -1,5 +1,4 @@
 import type { HttpClient, HttpRequest, HttpResponse } from '../core/seams.js'
-import { fetchStream } from './fetch.js'
 
 /** The browser's client: only `XMLHttpRequest` tells how much of a body is on its way. */
 export const xhrClient: HttpClient = {
@@ -28,5 +27,5 @@ export const xhrClient: HttpClient = {
       else xhr.send(request.body ?? null)
     })
   },
-  stream: fetchStream,
+  stream: async (request) => (await import('./fetch.js')).fetchStream(request),
 }

@@ -2,7 +2,7 @@
 
 import type { AddInput, Protocol, Uploader, UploaderOptions, UploadTask } from '../core/types.js'
 import { createUploader } from '../create.js'
-import { chooseLanguage, type Dictionary, Words } from './i18n/index.js'
+import { chooseLanguage, type Dictionary, isLoaded, loadLanguage, Words } from './i18n/index.js'
 import { Panel } from './panel.js'
 import { ACTIVE } from './phrases.js'
 import { STYLES } from './styles.js'
@@ -17,7 +17,7 @@ const NAMES = ['lang', 'panel', 'multiple', 'directory', 'accept', 'whole-page',
  *
  * Attributes: `endpoint`, `protocol` (`chunk`, `tus`, `ietf`), `parallel`, `checksum` (`sha-256`,
  * `none`), `verify` (`whole-file`), `multiple`, `directory`, `accept`, `whole-page`, `details`,
- * `panel` (`inline`, `dock`), `lang`, `name`, `required`. Or give it an `uploader` of your own.
+ * `panel` (`inline`, `dock`), `folded`, `lang`, `name`, `required`. Or give it an `uploader` of your own.
  *
  * Events, all bubbling: `onward-added` (`detail.tasks`), `onward-state` (`detail.task`, `from`,
  * `to`), `onward-done` (`detail.task`, `result`), `onward-failed` (`detail.task`, `error`),
@@ -35,6 +35,7 @@ export class OnwardUpload extends Element {
   #options: Partial<UploaderOptions> = {}
   #off: (() => void)[] = []
   #wasBusy = false
+  #hint = ''
 
   constructor() {
     super()
@@ -94,6 +95,7 @@ export class OnwardUpload extends Element {
 
   /** Says something else below the title of the drop zone. */
   set hint(text: string) {
+    this.#hint = text
     this.#panel?.drop.hint(text)
   }
 
@@ -121,23 +123,30 @@ export class OnwardUpload extends Element {
   }
 
   #again(): void {
-    if (!this.#panel) return
+    if (!this.isConnected) return
     this.#detach()
     this.#attach()
   }
 
   #attach(): void {
     if (this.#panel) return
+    const lang = this.#language()
+    if (!isLoaded(lang)) {
+      void loadLanguage(lang).then(() => this.isConnected && this.#attach())
+      return
+    }
     const has = (name: string) => this.hasAttribute(name)
     const { uploader } = this
-    this.#panel = new Panel(uploader, new Words(this.#language(), this.#dictionary), {
+    this.#panel = new Panel(uploader, new Words(lang, this.#dictionary), {
       multiple: has('multiple'),
       directory: has('directory'),
       accept: this.getAttribute('accept') ?? '',
       wholePage: has('whole-page'),
       dock: this.getAttribute('panel') === 'dock',
       details: has('details'),
+      folded: has('folded'),
     })
+    if (this.#hint) this.#panel.drop.hint(this.#hint)
     this.#root.replaceChildren(this.#panel.element, document.createElement('slot'))
     this.#panel.connect(this)
     this.#listen(uploader)

@@ -3,7 +3,7 @@
 import type { AddInput, Snapshot, State, Uploader, UploadTask } from '../core/types.js'
 import { Announcer } from './announcer.js'
 import { Banner } from './banner.js'
-import { h, icon, setAttribute, setIcon, setText } from './dom.js'
+import { h, icon, setAttribute, setText } from './dom.js'
 import { type DropOptions, DropZone } from './dropzone.js'
 import type { Words } from './i18n/index.js'
 import { List } from './list.js'
@@ -26,6 +26,8 @@ const SHOWN: Readonly<Record<FilterName, (state: State) => boolean>> = {
 
 export interface PanelOptions extends DropOptions {
   readonly dock: boolean
+  /** A dock shows its head alone until somebody opens it. */
+  readonly folded: boolean
   /** Opens the pieces of a file that is added alone. */
   readonly details: boolean
 }
@@ -207,20 +209,20 @@ export class Panel {
   #dock(): HTMLElement {
     const words = this.#words
     const said = h('span', { class: 'dock-text' })
-    const arrow = icon('down')
     const button = h('button', { type: 'button', class: 'dock-head', 'aria-expanded': 'true', 'aria-controls': 'body' })
     const acked = h('i', { class: 'acked' })
-    button.append(said, arrow)
-    button.addEventListener('click', () => {
-      this.#body.hidden = !this.#body.hidden
-      setAttribute(button, 'aria-expanded', String(!this.#body.hidden))
-      this.element.classList.toggle('folded', this.#body.hidden)
-    })
+    button.append(said, icon('down'))
+    const fold = (isFolded: boolean) => {
+      this.#body.hidden = isFolded
+      setAttribute(button, 'aria-expanded', String(!isFolded))
+      this.element.classList.toggle('folded', isFolded)
+    }
+    button.addEventListener('click', () => fold(!this.#body.hidden))
+    fold(this.#options.folded)
     this.#bar = (snapshot, tasks) => {
       const open = tasks.filter((task) => !ENDED.has(task.state))
       const share = open.length > 0 ? shareOfAll(open) : 0
       setText(said, summary(snapshot, open.length, share, words))
-      setIcon(arrow, 'down')
       acked.style.setProperty('transform', `scaleX(${share})`)
     }
     return h('div', { class: 'dock' }, button, h('div', { class: 'bar' }, acked))

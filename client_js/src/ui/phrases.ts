@@ -93,7 +93,10 @@ export function phraseOf(view: TaskView, words: Words, now: number): Phrase {
 function labelOf(view: TaskView, words: Words): string {
   const label = words.text(`state.${view.state}`)
   const { finishing } = view
-  return finishing && finishing.total > 0 && (view.state === 'verifying' || view.state === 'assembling')
+  return finishing &&
+    finishing.done > 0 &&
+    finishing.total > 0 &&
+    (view.state === 'verifying' || view.state === 'assembling')
     ? `${label} ${words.formats.percent(finishing.done / finishing.total)}`
     : label
 }
@@ -128,7 +131,7 @@ function sentenceOf(view: TaskView, words: Words, now: number): string {
   const { formats } = words
   const { state } = view
   if (state === 'failed') return view.error ? explain(view.error, words) : words.text('error.unknown')
-  if (state === 'uploading') return view.warning ?? ''
+  if (state === 'uploading') return view.warning ? detour(view.warning, words) : ''
   if (state === 'done') {
     const key = view.result?.verified ? 'say.done' : 'say.doneUnverified'
     return words.text(key, { size: formats.bytes(view.size) })
@@ -137,6 +140,11 @@ function sentenceOf(view: TaskView, words: Words, now: number): string {
   const said = words.text(`say.${state}`, { done, size: formats.bytes(view.size) })
   const wait = state === 'waiting' && view.retryAt !== undefined ? (view.retryAt - now) / 1000 : 0
   return wait > 0 ? `${said} ${words.text('net.retryIn', { time: formats.duration(wait) })}.` : said
+}
+
+/** The client warns in English sentences; readers of other languages are told that it did. */
+function detour(warning: string, words: Words): string {
+  return words.lang === 'en' ? `${warning.charAt(0).toUpperCase()}${warning.slice(1)}.` : words.text('say.detour')
 }
 
 /** What went wrong and what can be done about it, in a sentence of the reader's language. */

@@ -27,21 +27,20 @@ export class Proof {
     const copy = h('button', { type: 'button', class: 'quiet' }, icon('copy'), h('span', {}, words.text('digest.copy')))
     setAttribute(copy, 'aria-label', words.text('digest.copyOf', { name: this.#task.name }))
     copy.addEventListener('click', () => void copyText(sha256, copy, words))
+    const side = (key: string, digest: string) => [
+      h('dt', {}, `${words.text('digest.title')} · ${words.text(key)}`),
+      h('dd', {}, h('code', {}, digest)),
+    ]
+    const { ownSha256 } = result
+    const both = [...side('digest.server', sha256), ...(ownSha256 ? side('digest.client', ownSha256) : [])]
+    const said = ownSha256 ? 'digest.equal' : result.verified ? 'digest.verified' : 'digest.serverOnly'
     this.element.append(
-      h('dl', {}, h('dt', {}, `${words.text('digest.title')} · ${words.text('digest.server')}`), code(sha256)),
-      h(
-        'p',
-        { class: result.verified ? 'agreed' : '' },
-        words.text(result.verified ? 'digest.verified' : 'digest.serverOnly'),
-      ),
+      h('dl', {}, ...both),
+      h('p', { class: result.verified ? 'agreed' : '' }, words.text(said)),
       copy,
     )
     this.element.hidden = false
   }
-}
-
-function code(text: string): HTMLElement {
-  return h('dd', {}, h('code', {}, text))
 }
 
 async function copyText(text: string, button: HTMLElement, words: Words): Promise<void> {

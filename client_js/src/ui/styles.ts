@@ -31,7 +31,7 @@ ul { list-style: none; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 .icon { width: 1.25em; height: 1.25em; flex: none; fill: none; stroke: currentColor; stroke-width: 1.75;
   stroke-linecap: round; stroke-linejoin: round; }
-.body { display: grid; gap: 1rem; container-type: inline-size; }
+.body { display: grid; grid-template-columns: minmax(0, 1fr); gap: 1rem; container-type: inline-size; }
 button, a { font: inherit; color: inherit; }
 button { cursor: pointer; }
 :focus-visible { outline: 2px solid var(--_accent); outline-offset: 2px; }
@@ -91,6 +91,7 @@ button { cursor: pointer; }
 .list { max-height: var(--onward-list-height, max(32rem, 70vh)); overflow: auto; overscroll-behavior: auto; border: 1px solid var(--_line);
   border-radius: var(--_radius); background: var(--_surface); scrollbar-width: thin; }
 [data-empty=true] .list { display: none; }
+[data-empty=true] .drop-button { min-height: var(--onward-empty-height, 11rem); }
 .row { --_tone: var(--_accent); display: grid; grid-template-columns: 1.5rem minmax(0, 1fr) auto; gap: 0 0.75rem;
   align-items: center; padding: 0.55rem 0.6rem 0.7rem 1rem; }
 .row + .row { border-block-start: 1px solid var(--_line); }
@@ -160,11 +161,11 @@ button { cursor: pointer; }
 :host([panel=dock]) .list { max-height: min(24rem, 50vh); }
 :host([panel=dock]) .drop-button { display: flex; align-items: center; justify-content: center; gap: 0.6rem; min-height: 3rem; padding: 0.5rem; }
 :host([panel=dock]) .drop-button .icon { width: 1.25rem; height: 1.25rem; }
-:host([panel=dock]) .drop-button .title { font-size: 1rem; }
+:host([panel=dock]) .drop-button .title { font-size: 0.9375rem; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 :host([panel=dock]) :is(.hint, .folder-button, .summary, .filters) { display: none; }
 
 @container (max-width: 560px) {
-  .drop-button { min-height: 9.5rem; padding-inline: 1rem; }
+  .drop-button, [data-empty=true] .drop-button { min-height: 9.5rem; padding-inline: 1rem; }
   .banner { grid-template-columns: auto minmax(0, 1fr); }
   .choices { grid-column: 1 / -1; margin-block-start: 0.4rem; }
   .choices > * { flex: 1 1 auto; }

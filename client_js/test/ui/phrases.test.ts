@@ -52,6 +52,7 @@ test('all uploads in a line', () => {
   expect(summary(uploader.getSnapshot(), 0, 0, en)).toBe('Ready')
   uploader.put('a', 1, { state: 'done' })
   expect(plain(summary(uploader.getSnapshot(), 0, 0, en))).toBe('1 file done')
+  uploader.put('b', 1, { state: 'uploading' })
   uploader.totals = { ...uploader.totals, bytesPerSecond: 2e6, etaSeconds: 125 }
   uploader.changed()
   expect(plain(summary(uploader.getSnapshot(), 3, 0.64, en))).toBe('3 files · 64% · 2 MB/s · 2 min left')

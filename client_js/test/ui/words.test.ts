@@ -1,8 +1,12 @@
-import { describe, expect, test } from 'vitest'
-import { pageWords, wordsIn } from '../../demo/words.js'
+import { beforeAll, describe, expect, test } from 'vitest'
+import pageDe from '../../demo/words/de.json' with { type: 'json' }
+import pageEn from '../../demo/words/en.json' with { type: 'json' }
+import { wordsIn } from '../../demo/words.js'
 import type { ErrorCode } from '../../src/core/errors.js'
 import type { State } from '../../src/core/types.js'
-import { chooseLanguage, type Dictionary, languages, Words } from '../../src/ui/i18n/index.js'
+import de from '../../src/ui/i18n/de.json' with { type: 'json' }
+import en from '../../src/ui/i18n/en.json' with { type: 'json' }
+import { chooseLanguage, type Dictionary, isLoaded, LANGUAGES, loadLanguage, Words } from '../../src/ui/i18n/index.js'
 import { explain, phraseOf } from '../../src/ui/phrases.js'
 import { failure, ScriptedUploader } from './scripted.js'
 
@@ -41,6 +45,11 @@ const STATES: Record<State, true> = {
   cancelled: true,
 }
 
+const languages: Record<string, Dictionary> = { en, de }
+const pageWords: Record<string, Dictionary> = { en: pageEn, de: pageDe }
+
+beforeAll(() => loadLanguage('de'))
+
 const holes = (text: string) => [...text.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort()
 
 describe.each([
@@ -61,8 +70,20 @@ describe.each([
   })
 })
 
+test('every language that is spoken has words of its own', async () => {
+  expect([...LANGUAGES].sort()).toEqual(Object.keys(languages).sort())
+  for (const lang of LANGUAGES) {
+    await loadLanguage(lang)
+    expect(isLoaded(lang)).toBe(true)
+    expect(new Words(lang).text('action.pause')).toBe(languages[lang]?.['action.pause'])
+  }
+})
+
 describe.each(['en', 'de'])('in %s', (lang) => {
-  const words = new Words(lang)
+  let words: Words
+  beforeAll(() => {
+    words = new Words(lang)
+  })
 
   test.each(Object.keys(CODES))('%s is told as what happened and what to do', (code) => {
     const said = explain(failure(code as ErrorCode, { status: 503 }), words)
@@ -86,8 +107,8 @@ describe.each(['en', 'de'])('in %s', (lang) => {
     expect(explain(failure('http', { status: 418 }), words)).toContain('418')
   })
 
-  test('every text of the page can be said', () => {
-    const page = wordsIn(lang)
+  test('every text of the page can be said', async () => {
+    const page = await wordsIn(lang)
     expect(page.text('nav.upload')).toBe(pageWords[lang]?.['nav.upload'])
     expect(page.text('action.pause')).toBe(languages[lang]?.['action.pause'])
   })

@@ -93,8 +93,9 @@ async def _take(front: Front, exchange: Exchange) -> Response[bytes]:
         kind = content_type(exchange.headers.get("content-type", ""))
         if kind.essence != MULTIPART:
             return front.parse(head, Sent()), exchange.body
-        form = FileForm(exchange.body, kind.boundary, idle=exchange.engine.rules.body_idle)
-        return front.parse(head, await form.open(front.known)), form
+        unsaid = front.known - set(head.query)
+        form = FileForm(exchange.body, kind.boundary, unsaid, idle=exchange.engine.rules.body_idle)
+        return front.parse(head, await form.open()), form
 
     return await _answer(front, exchange, read)
 

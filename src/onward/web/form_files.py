@@ -19,20 +19,22 @@ MOST_WORDS: Final = 256 << 10
 class FileForm:
     """The body of a request whose form has one file, whatever the file's field is called.
 
-    Fields that come behind the file are read and dropped: what they say would come too late.
+    ``known`` are the fields that say what is to be done, as far as the query does not: they may
+    not come twice, nor behind the file. Any other field there is read and dropped.
     """
 
-    __slots__ = ("_form", "_idle")
+    __slots__ = ("_form", "_idle", "_known")
 
-    def __init__(self, body: RawBody, boundary: str, *, idle: float) -> None:
+    def __init__(self, body: RawBody, boundary: str, known: Container[str], *, idle: float) -> None:
         self._form = Form(body, boundary, files=True, most=MOST_FIELDS)
+        self._known = known
         self._idle = idle
 
-    async def open(self, known: Container[str]) -> Sent:
+    async def open(self) -> Sent:
         """All fields up to the file. Nothing of the file is read.
 
         Raises ``BadBody`` for more than 256 KiB of them, for text that is not UTF-8, and if one
-        of the ``known`` fields comes twice; of any other the first value stands.
+        of the known fields comes twice; of any other the first value stands.
         """
         found: dict[str, bytearray] = {}
         size = 0
@@ -48,13 +50,13 @@ class FileForm:
                     found[piece.field] += piece.data
             else:
                 extra = piece.field in found
-                if extra and piece.field in known:
+                if extra and piece.field in self._known:
                     raise BadBody(f"the form has more than one field {piece.field[:100]!r}")
                 found.setdefault(piece.field, bytearray())
         return Sent(fields=_texts(found), brings_file=False)
 
     async def next(self) -> Buffer | None:
-        """The next bytes of the file. Raises ``BadBody`` if another file follows."""
+        """The next bytes of the file. Raises ``BadBody`` if another file or a known field follows."""
         file = True
         while (piece := await self._form.next()) is not None:
             if piece.data:
@@ -62,6 +64,8 @@ class FileForm:
                     return piece.data
             elif piece.filename is not None:
                 raise BadBody("the form has more than one file; send each in a request of its own")
+            elif piece.field in self._known:
+                raise BadBody(f"the field {piece.field!r} comes behind the file; it must come before, or in the query")
             else:
                 file = False
         return None

@@ -116,10 +116,11 @@ def _under(statuses: tuple[int, ...], *, bare: bool = False) -> dict[str, Json]:
 
 def _of_numbered(name: str, title: str, refused: tuple[int, ...]) -> Operations:
     fields = tuple(parameter("query", name + word, *rest) for word, *rest in _NUMBERED)
-    there = {
-        "200": answer("The chunk is stored.", headers=("Cache-Control",)),
-        "204": answer("It is not.", headers=("Cache-Control",)),
-    }
+    lacks = {"204": answer("It is not.", headers=("Cache-Control",))}
+    headers = ("Upload-Offset", "Cache-Control")
+    shown = answer("The chunk is stored.", schema=refer("TakenView"), example={**_TAKEN, "size": 0}, headers=headers)
+    there = {"200": shown, **lacks}
+    bare = {"200": answer("The chunk is stored.", headers=headers), **lacks}
     asked = "A client that begins again sends only what lacks."
     return {
         name: described(
@@ -134,7 +135,7 @@ def _of_numbered(name: str, title: str, refused: tuple[int, ...]) -> Operations:
             f"Has {title} sent this chunk?", asked, parameters=fields, responses={**there, **_under(refused)}
         ),
         f"{name} head": described(
-            f"Has {title} sent this chunk?", asked, parameters=fields, responses={**there, **_under(refused, bare=True)}
+            f"Has {title} sent this chunk?", asked, parameters=fields, responses={**bare, **_under(refused, bare=True)}
         ),
     }
 

@@ -81,8 +81,11 @@ class Numbered:
     def reply(self, command: Command, outcome: Outcome, hrefs: Hrefs, head: Head) -> Reply:
         if isinstance(command, Store):
             return stored(outcome, taken(outcome, hrefs))
-        asked = self._run(Params(head, Sent()), Sent())
-        return Reply(status=200 if has(outcome.upload, asked) else 204, headers=NOT_CACHED)
+        if not has(outcome.upload, self._run(Params(head, Sent()), Sent())):
+            return Reply(status=204, headers=NOT_CACHED)
+        # Where this was the last chunk to be asked about, it is the answer that the page is given for the file.
+        told = stored(outcome, taken(outcome, hrefs), NOT_CACHED)
+        return Reply(status=200, headers=told.headers, body=told.body, media_type=told.media_type)
 
     def refuse(self, error: OnwardError, head: Head, hrefs: Hrefs, upload: Upload | None = None) -> Reply:
         if isinstance(error, NotFound) and head.method in {"GET", "HEAD"}:

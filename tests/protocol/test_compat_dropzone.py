@@ -68,9 +68,10 @@ async def test_an_empty_file(compat: Room, fields: dict[str, Any]) -> None:
 async def test_a_raw_body_with_its_parameters_in_the_query(compat: Room) -> None:
     """C-02: `binaryBody`, where the page adds to the URL what the form would say."""
     for index, data in enumerate(PIECES):
-        assert (await compat.ask(Ask("PUT", query(PATH, said(index)), data, RAW))).status == 201
+        path = query(PATH, said(index, dzfilename=NAME, dztotalchunkcount=None, dzchunkbyteoffset=None))
+        assert (await compat.ask(Ask("PUT", path, data, RAW))).status == 201
     (row,) = await compat.uploads()
-    assert (await compat.finished(row["id"]))[1] == WHOLE
+    assert await compat.finished(row["id"]) == (NAME, WHOLE)
 
 
 async def test_a_small_file_that_is_cut_leaves_nothing_behind(compat: Room) -> None:

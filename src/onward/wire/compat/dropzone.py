@@ -27,6 +27,8 @@ from onward.wire.message import Head, Hrefs, Reply
 from onward.wire.problem import problem
 
 UUID: Final = "dzuuid"
+FILENAME: Final = "dzfilename"
+"""Ours, for bodies that are no forms: the library has no parameter for it."""
 _NUMBERS: Final = ("dzchunkindex", "dzchunksize", "dztotalfilesize", "dztotalchunkcount", "dzchunkbyteoffset")
 
 
@@ -34,7 +36,7 @@ class Dropzone:
     """Fulfils ``Front``. Any 2xx is success; after any other status a chunk is sent again, three times by default."""
 
     name = "dropzone"
-    known = frozenset({UUID, *_NUMBERS})
+    known = frozenset({UUID, FILENAME, *_NUMBERS})
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -43,7 +45,7 @@ class Dropzone:
         """``POST`` or ``PUT``: a chunk, or a file that is smaller than a chunk."""
         need_file(sent)
         params = Params(head, sent)
-        name = file_name(sent.filename)
+        name = file_name(sent.filename or params.text(FILENAME))
         if params.text(UUID) is not None:
             return store(self.name, head, self._run(params, name), reopens=False)
         if content_type(head.headers.get("content-type", "")).essence != MULTIPART:

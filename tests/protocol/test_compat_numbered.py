@@ -85,6 +85,19 @@ async def test_raw_with_everything_in_the_query(compat: Room, front: str) -> Non
 
 
 @pytest.mark.parametrize("front", FRONTS)
+async def test_it_is_an_upload_like_any_other(compat: Room, front: str) -> None:
+    """C-01: listed, shown, and continued by its id in the chunk API, whose answer leads to it."""
+    id = (await compat.ask(chunk(front, 2))).json()["id"]
+    assert [(row["id"], row["name"], row["length"]) for row in await compat.uploads()] == [(id, NAME, 10)]
+    stored = await compat.ask(Ask("PUT", f"/upload/{id}", WHOLE[:4], {"Upload-Offset": "0"}))
+    assert stored.status == 201
+    path = stored.headers["location"].removeprefix("http://up.test/api/v1")
+    assert (await compat.ask(Ask("GET", path))).json()["id"] == id
+    assert (await compat.ask(asking(front, 1))).status == 200
+    assert await compat.finished(id) == (NAME, WHOLE)
+
+
+@pytest.mark.parametrize("front", FRONTS)
 async def test_chunks_of_one_size(compat: Room, front: str) -> None:
     """C-02: `forceChunkSize`; the total is then rounded up."""
     for number in (1, 2, 3):

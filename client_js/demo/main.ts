@@ -6,9 +6,9 @@ import { setAttribute, setText } from '../src/ui/dom.js'
 import { OnwardUpload } from '../src/ui/element.js'
 import type { Words } from '../src/ui/i18n/index.js'
 import { PROTOCOLS, protocolCard, shellCard } from './aside.js'
-import { Bench } from './bench.js'
+import type { Bench } from './bench.js'
 import { loadConfig, type PageConfig } from './config.js'
-import { ServerView } from './server.js'
+import type { ServerView } from './server.js'
 import { Several } from './several.js'
 import { keepLanguage, recall, remember, startLanguage, translate, wordsIn } from './words.js'
 
@@ -67,20 +67,33 @@ class Page {
       this.#element.hint = words.text('limit.size', { size: words.formats.bytes(limits.max_size) })
     }
     setText(pick('version'), version ? words.text('foot.version', { version }) : '')
-    this.#bench?.close()
-    this.#bench = this.#config.demo ? new Bench(words) : undefined
     const choose = (protocol: Protocol) => {
       this.#protocol = protocol
       this.#uploader.choose(protocol)
       remember(PROTOCOL, protocol)
     }
-    const cards = [protocolCard(words, this.#protocol, choose), shellCard(words)]
-    if (this.#bench) cards.unshift(this.#bench.element)
-    pick('aside').replaceChildren(...cards)
-    void this.#bench?.start()
+    pick('aside').replaceChildren(protocolCard(words, this.#protocol, choose), shellCard(words))
+    this.#bench?.close()
+    if (this.#config.demo) void this.#showBench(words)
     this.#server?.close()
-    this.#server = new ServerView(this.#config, words)
+    this.#server = undefined
+  }
+
+  /** Fetched only from a server that misbehaves on request. */
+  async #showBench(words: Words): Promise<void> {
+    const { Bench } = await import('./bench.js')
+    if (words !== this.#words) return
+    this.#bench = new Bench(words)
+    pick('aside').prepend(this.#bench.element)
+    await this.#bench.start()
+  }
+
+  /** Fetched only when somebody looks at it. */
+  async #showServer(): Promise<void> {
+    const { ServerView } = await import('./server.js')
+    this.#server ??= new ServerView(this.#config, this.#words)
     pick('table').replaceChildren(this.#server.element)
+    if (location.hash === '#server') await this.#server.open()
   }
 
   /** Which half of the page is shown; the uploads go on beside the other in a corner. */
@@ -93,7 +106,7 @@ class Page {
       setAttribute(link, 'aria-current', isHere ? 'page' : null)
     }
     this.#dock(isServer)
-    if (isServer) void this.#server?.open()
+    if (isServer) void this.#showServer()
     else this.#server?.close()
   }
 

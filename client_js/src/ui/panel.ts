@@ -48,6 +48,10 @@ export class Panel {
   readonly #body: HTMLElement
   readonly #off: (() => void)[] = []
   #frame = 0
+  #batch = 0
+  /** The upload that was opened by itself. */
+  #opened = ''
+  readonly #batchOf = new WeakMap<UploadTask, number>()
   #filter: FilterName = 'all'
   #shown: readonly UploadTask[] = []
 
@@ -100,6 +104,7 @@ export class Panel {
   /** Takes files, gives those that unfinished uploads lack to them, and begins with the others. */
   async add(input: AddInput): Promise<UploadTask[]> {
     this.#notice.hidden = true
+    this.#batch += 1
     try {
       const unfinished = this.#uploader.tasks.filter((task) => task.state === 'needs-file')
       const files = unfinished.length > 0 ? sourcesOf(input) : null
@@ -137,7 +142,10 @@ export class Panel {
   #added(tasks: UploadTask[]): UploadTask[] {
     const [only] = tasks
     if (!only) this.#say(this.#words.text('drop.empty'))
-    else if (this.#options.details && tasks.length === 1) this.#list.toggle(only.id, true)
+    if (!only || !this.#options.details || tasks.length > 1) return tasks
+    if (this.#opened) this.#list.toggle(this.#opened, false)
+    this.#opened = only.id
+    this.#list.toggle(only.id, true)
     return tasks
   }
 
@@ -151,10 +159,22 @@ export class Panel {
     this.render()
   }
 
-  /** The uploads to show, newest first; the same array as long as they are the same. */
+  /** The uploads to show, what was added last first, in its own order; the same array as long as they are the same. */
   #choice(tasks: readonly UploadTask[]): readonly UploadTask[] {
     const shows = SHOWN[this.#filter]
-    const chosen = tasks.filter((task) => shows(task.state)).reverse()
+    const batches: UploadTask[][] = []
+    for (const task of tasks) {
+      let batch = this.#batchOf.get(task)
+      if (batch === undefined) {
+        batch = this.#batch
+        this.#batchOf.set(task, batch)
+      }
+      if (!shows(task.state)) continue
+      const row = batches[batch] ?? []
+      batches[batch] = row
+      row.push(task)
+    }
+    const chosen = batches.reverse().flat()
     const same = chosen.length === this.#shown.length && chosen.every((task, at) => task === this.#shown[at])
     if (!same) this.#shown = chosen
     return this.#shown

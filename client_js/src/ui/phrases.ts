@@ -136,6 +136,7 @@ function sentenceOf(view: TaskView, words: Words, now: number): string {
     const key = view.result?.verified ? 'say.done' : 'say.doneUnverified'
     return words.text(key, { size: formats.bytes(view.size) })
   }
+  if (state === 'queued') return ''
   const done = formats.bytes(view.progress.acked)
   const said = words.text(`say.${state}`, { done, size: formats.bytes(view.size) })
   const wait = state === 'waiting' && view.retryAt !== undefined ? (view.retryAt - now) / 1000 : 0

@@ -107,7 +107,6 @@ test('focus stays where it was when the buttons of a row change', async () => {
 })
 
 test('of ten thousand uploads only those in sight are in the document, wherever it is scrolled to', async () => {
-  for (let n = 0; n < 10_000; n += 1) uploader.tasks.push(uploader.task('t0') ?? uploader.put('0.jpg', 10))
   uploader.tasks = Array.from({ length: 10_000 }, (_, n) => {
     const made = new ScriptedUploader().put(`${n}.jpg`, 10, { state: 'queued' })
     made.view = { ...made.view, id: `t${n}` }
@@ -116,12 +115,21 @@ test('of ten thousand uploads only those in sight are in the document, wherever 
   uploader.changed()
   await drawn()
   expect(all('.row').length).toBeLessThan(40)
-  expect(text('.row .name')).toBe('9999.jpg')
+  expect(text('.row .name')).toBe('0.jpg')
   expect(one('.row').getAttribute('aria-setsize')).toBe('10000')
   one('.list').scrollTop = 1e9
   await vi.waitFor(() => expect(all('.row').at(-1)?.getAttribute('aria-posinset')).toBe('10000'))
   expect(all('.row').length).toBeLessThan(40)
-  expect(all('.row .name').at(-1)?.textContent).toBe('0.jpg')
+  expect(all('.row .name').at(-1)?.textContent).toBe('9999.jpg')
+})
+
+test('what was added last stands first, the files of one drop in their own order', async () => {
+  const names = (...list: string[]) => list.map((name) => new File(['x'], name))
+  await element.add(names('a', 'b'))
+  await drawn()
+  await element.add(names('c', 'd'))
+  await drawn()
+  expect(all('.row .name').map((name) => name.textContent)).toEqual(['c', 'd', 'a', 'b'])
 })
 
 test('the pieces are described in words, and each by the arrow keys', async () => {

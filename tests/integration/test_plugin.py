@@ -91,6 +91,10 @@ async def driver(app: Litestar) -> AsyncIterator[Driver]:
         ("POST", "/api/up/complete", "application/json"),
         ("POST", "/api/up/complete", "multipart/form-data; boundary=b"),
         ("DELETE", "/api/up/f", "text/plain"),
+        ("POST", "/api/compat/resumable", "multipart/form-data; boundary=b"),
+        ("POST", "/api/compat/content-range", "application/octet-stream"),
+        ("PATCH", "/api/compat/filepond?patch=x", "application/offset+octet-stream"),
+        ("DELETE", "/api/compat/filepond", "text/plain"),
     ],
 )
 async def test_guards_stand_before_every_byte(

@@ -178,7 +178,7 @@ class EntryRow {
   update(entry: Entry, now: number): void {
     const { formats } = this.#words
     const name = entry.name ?? this.#words.text('server.noname')
-    setText(this.#name, name)
+    setText(this.#name, entry.owner ? `${name} · ${entry.owner}` : name)
     this.#name.title = entry.id
     setText(this.#state, this.#words.text(`word.${entry.state}`) + (entry.reason ? ` · ${entry.reason}` : ''))
     setAttribute(this.element, 'data-tone', TONES[entry.state] ?? 'active')

@@ -13,6 +13,7 @@ export class List {
   readonly element: HTMLElement
   readonly #host: RowHost
   readonly #items: HTMLUListElement
+  readonly #none = h('p', { class: 'none', hidden: true })
   readonly #rows = new Map<string, Row>()
   /** How much higher than `ROW` the rows are that have been measured, by id. */
   readonly #taller = new Map<string, number>()
@@ -27,7 +28,8 @@ export class List {
     const { words, act } = host
     this.#host = { words, act: act.bind(host), toggle: (task, open) => this.toggle(task.id, open) }
     this.#items = h('ul', { class: 'rows', 'aria-label': words.text('list.label') })
-    this.element = h('div', { class: 'list', part: 'list' }, this.#items)
+    this.element = h('div', { class: 'list', part: 'list' }, this.#items, this.#none)
+    this.#none.append(words.text('list.none'))
     this.element.addEventListener('scroll', () => this.#later(), { passive: true })
     this.#sizes = new ResizeObserver((entries) => this.#measured(entries))
     this.#sizes.observe(this.element)
@@ -42,6 +44,8 @@ export class List {
       for (const id of this.#open) if (!this.#places.has(id)) this.#open.delete(id)
     }
     this.#now = now
+    this.#none.hidden = tasks.length > 0
+    this.#items.hidden = tasks.length === 0
     this.render()
   }
 

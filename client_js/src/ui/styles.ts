@@ -92,6 +92,7 @@ button { cursor: pointer; }
   border-radius: var(--_radius); background: var(--_surface); scrollbar-width: thin; }
 [data-empty=true] .list { display: none; }
 [data-empty=true] .drop-button { min-height: var(--onward-empty-height, 11rem); }
+.none { padding: 1rem; color: var(--_muted); }
 .row { --_tone: var(--_accent); display: grid; grid-template-columns: 1.5rem minmax(0, 1fr) auto; gap: 0 0.75rem;
   align-items: center; padding: 0.55rem 0.6rem 0.7rem 1rem; }
 .row + .row { border-block-start: 1px solid var(--_line); }

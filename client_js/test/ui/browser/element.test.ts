@@ -132,6 +132,20 @@ test('what was added last stands first, the files of one drop in their own order
   expect(all('.row .name').map((name) => name.textContent)).toEqual(['c', 'd', 'a', 'b'])
 })
 
+test('a filter shows what is in a state, and says so when nothing is', async () => {
+  for (const name of ['a', 'b', 'c']) uploader.put(name, 1, { state: 'uploading' })
+  const done = uploader.put('d', 1, { state: 'uploading' })
+  await drawn()
+  const chip = all('.chip').find((button) => button.textContent === 'Done')
+  chip?.click()
+  expect(chip?.getAttribute('aria-pressed')).toBe('true')
+  expect(all('.row')).toEqual([])
+  expect(text('.none')).toBe('No upload is in this state.')
+  done.set({ state: 'done' })
+  await drawn()
+  expect(all('.row .name').map((name) => name.textContent)).toEqual(['d'])
+})
+
 test('the pieces are described in words, and each by the arrow keys', async () => {
   const task = uploader.put('film.mkv', 4 * 262_144, { state: 'uploading' })
   task.cells = Uint8Array.of(CELL.stored, CELL.inFlight, CELL.empty, CELL.empty)

@@ -82,10 +82,3 @@ export function hexToBase64(hex: string): string {
   for (let at = 0; at < hex.length; at += 2) bytes += String.fromCharCode(Number.parseInt(hex.slice(at, at + 2), 16))
   return btoa(bytes)
 }
-
-/** UTF-8 in base64, as in `Upload-Metadata`. */
-export function textToBase64(text: string): string {
-  let bytes = ''
-  for (const byte of new TextEncoder().encode(text)) bytes += String.fromCharCode(byte)
-  return btoa(bytes)
-}

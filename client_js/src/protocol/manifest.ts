@@ -1,7 +1,8 @@
-import type { Finishing, Part, Ranges, Standing } from '../core/seams.js'
+import type { Finishing, Part, Standing } from '../core/seams.js'
 import { isObject, type Json, numberOf, textOf } from '../net/answers.js'
 
-const STATES = ['receiving', 'assembling', 'verifying', 'done', 'failed', 'expired', 'cancelled'] as const
+/** The public words for where an upload stands. */
+export const STATES = ['receiving', 'assembling', 'verifying', 'done', 'failed', 'expired', 'cancelled'] as const
 
 /** How an upload stands, from the server's manifest. */
 export function standingOf(manifest: Json): Standing {
@@ -33,15 +34,6 @@ export function finishingOf(said: unknown): Finishing | undefined {
 function resultOf(said: unknown): Standing['result'] {
   if (!isObject(said)) return undefined
   return { url: textOf(said.content) ?? '', size: numberOf(said.size) ?? 0, sha256: textOf(said.sha256) }
-}
-
-/** Ranges of bytes in JSON, whose ends are both included. */
-export function rangesOf(said: unknown): Ranges {
-  if (!Array.isArray(said)) return []
-  return said.flatMap((pair: unknown): [number, number][] => {
-    const [first, last]: unknown[] = Array.isArray(pair) ? pair : []
-    return typeof first === 'number' && typeof last === 'number' ? [[first, last + 1]] : []
-  })
 }
 
 function listOf(said: unknown): Json[] {

@@ -9,7 +9,8 @@ import type {
   Transport,
   UploadSession,
 } from '../core/seams.js'
-import { hexToBase64, taken, textToBase64 } from '../net/answers.js'
+import { hexToBase64, taken } from '../net/answers.js'
+import { encodeMetadata } from './metadata.js'
 import { ackOf, monitored, sessionAt, standingAt } from './sequential.js'
 
 const BYTES = 'application/offset+octet-stream'
@@ -21,11 +22,11 @@ export class TusTransport implements Transport {
   constructor(readonly endpoint: string) {}
 
   async create(info: SourceInfo, via: Caller, signal: AbortSignal) {
-    const pairs = Object.entries({ ...info.meta, filename: info.name, ...(info.type && { filetype: info.type }) })
+    const words = { ...info.meta, filename: info.name, ...(info.type && { filetype: info.type }) }
     const answer = taken(
       await send(via, signal, 'POST', this.endpoint, {
         'Upload-Length': String(info.size),
-        'Upload-Metadata': pairs.map(([key, value]) => `${key} ${textToBase64(value)}`.trim()).join(','),
+        'Upload-Metadata': encodeMetadata(words),
         'Idempotency-Key': `"${info.key}"`,
       }),
     )

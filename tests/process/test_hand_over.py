@@ -98,21 +98,8 @@ class Upload:
         headers = {**self.said, **self.of_patch, "Upload-Offset": "0"}
         half = Half(server.port, "PATCH", self.path, LENGTH, headers)
         half.send(BYTES[:sent])
-        until(lambda: _all_is_read(server.port, half.socket), "the server does not read")
+        until(half.is_read, "the server does not read")
         return half
-
-
-def _all_is_read(port: int, sock: socket.socket) -> bool:
-    """Nothing of what was sent waits in the kernel, on either side."""
-    mine = sock.getsockname()[1]
-    queues = {(mine, port): -1, (port, mine): -1}
-    for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
-        fields = line.split()
-        local, remote = (int(fields[n].partition(":")[2], 16) for n in (1, 2))
-        if (local, remote) in queues:
-            sending, receiving = (int(size, 16) for size in fields[4].split(":"))
-            queues[local, remote] = sending if local == mine else receiving
-    return set(queues.values()) == {0}
 
 
 def _finish(server: RealServer, upload: Upload, at: int) -> str:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -91,9 +92,14 @@ def run_worker(parent_fd: int | None, **flags: Any) -> None:
     """Verify and publish what is sealed, until SIGTERM."""
     settings = config.load(flags)
     if parent_fd is not None:
-        watch_parent(parent_fd)
+        watch_parent(parent_fd)  # the server has said where everything is
     set_up_logging(settings.log_level)
-    anyio.run(worker.main, settings)
+
+    def announce() -> None:
+        click.echo(f"Onward verifies and publishes uploads in {settings.data.resolve()}")
+        click.echo(f"The queue is {worker.queue_of(settings)}")
+
+    anyio.run(partial(worker.main, settings, started=announce if parent_fd is None else None))
 
 
 @main.command()

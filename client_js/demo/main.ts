@@ -5,6 +5,8 @@ import { createUploader } from '../src/create.js'
 import { setAttribute, setText } from '../src/ui/dom.js'
 import { OnwardUpload } from '../src/ui/element.js'
 import type { Words } from '../src/ui/i18n/index.js'
+import { ACTIVE } from '../src/ui/phrases.js'
+import { shareOfAll } from '../src/ui/summary.js'
 import { PROTOCOLS, protocolCard, shellCard } from './aside.js'
 import type { Bench } from './bench.js'
 import { loadConfig, type PageConfig } from './config.js'
@@ -126,6 +128,7 @@ class Page {
 
   #connection(): void {
     const { connection } = this.#uploader.getSnapshot()
+    this.#title()
     const wait = connection.retryAt === undefined ? 0 : (connection.retryAt - Date.now()) / 1000
     const words = this.#words
     const said =
@@ -137,6 +140,13 @@ class Page {
     const pill = pick('connection')
     setAttribute(pill, 'data-state', connection.state)
     setText(pill.querySelector('span') as HTMLElement, said)
+  }
+
+  /** How far it is, for who looks at another tab. */
+  #title(): void {
+    const open = this.#uploader.tasks.filter((task) => ACTIVE.has(task.state))
+    const percent = this.#words.formats.percent(shareOfAll(open))
+    document.title = open.length > 0 ? `${percent} · Onward` : 'Onward'
   }
 
   #language(): void {

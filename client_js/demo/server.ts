@@ -8,6 +8,8 @@ import { follow } from './stream.js'
 
 const KEPT = 'onward-token'
 const SHOWN = 200
+/** Milliseconds in which a second click must come. */
+const SURE = 4000
 const OPEN: ReadonlySet<string> = new Set(['receiving', 'assembling', 'verifying'])
 const TONES: Readonly<Record<string, string>> = { done: 'done', failed: 'fail', expired: 'calm', cancelled: 'calm' }
 
@@ -162,6 +164,7 @@ class EntryRow {
   readonly #fill = h('i')
   readonly #bar: HTMLElement
   readonly #abort: HTMLButtonElement
+  #sure = false
 
   constructor(words: Words, onAbort: () => void) {
     this.#words = words
@@ -171,8 +174,22 @@ class EntryRow {
       this.#fill,
     )
     this.#abort = h('button', { type: 'button', class: 'button plain' }, icon('close'))
-    this.#abort.addEventListener('click', onAbort)
+    this.#abort.addEventListener('click', () => {
+      if (this.#sure) onAbort()
+      else this.#askAgain()
+    })
     this.element = h('li', { class: 'entry' }, this.#name, this.#state, this.#bar, this.#facts, this.#when, this.#abort)
+  }
+
+  /** It may be somebody else's work, so it takes a second click. */
+  #askAgain(): void {
+    const said = h('span', {}, this.#words.text('action.sure'))
+    this.#sure = true
+    this.#abort.append(said)
+    setTimeout(() => {
+      this.#sure = false
+      said.remove()
+    }, SURE)
   }
 
   update(entry: Entry, now: number): void {
@@ -180,7 +197,11 @@ class EntryRow {
     const name = entry.name ?? this.#words.text('server.noname')
     setText(this.#name, entry.owner ? `${name} · ${entry.owner}` : name)
     this.#name.title = entry.id
-    setText(this.#state, this.#words.text(`word.${entry.state}`) + (entry.reason ? ` · ${entry.reason}` : ''))
+    setText(
+      this.#state,
+      this.#words.text(`word.${entry.state}`) +
+        (entry.reason && entry.reason !== entry.state ? ` · ${entry.reason}` : ''),
+    )
     setAttribute(this.element, 'data-tone', TONES[entry.state] ?? 'active')
     setAttribute(this.element, 'data-state', entry.state)
     const share = shareOf(entry)
@@ -193,7 +214,8 @@ class EntryRow {
     setText(this.#facts, entry.rate > 0 ? `${facts} · ${formats.speed(entry.rate)}` : facts)
     setText(this.#when, ago(now / 1000 - entry.active_at, this.#words.lang))
     this.#abort.hidden = !OPEN.has(entry.state)
-    const label = this.#words.text('action.on', { action: this.#words.text('server.abort'), name })
+    const action = this.#words.text(this.#sure ? 'action.sure' : 'server.abort')
+    const label = this.#words.text('action.on', { action, name })
     setAttribute(this.#abort, 'aria-label', label)
     this.#abort.title = this.#words.text('server.abort')
   }

@@ -69,7 +69,7 @@ button { cursor: pointer; }
 .drop:not(:has(.folder-button:not([hidden]))) .drop-button { padding-block-end: 1.5rem; }
 .overlay { position: fixed; inset: 0; z-index: 2147483000; display: grid; place-content: center; justify-items: center;
   gap: 0.75rem; pointer-events: none; color: var(--_accent); font-size: 1.5rem; font-weight: 600;
-  background: color-mix(in srgb, var(--_surface) 88%, transparent); }
+  background: color-mix(in srgb, var(--_surface) 95%, transparent); }
 .overlay::after { content: ''; position: absolute; inset: 1rem; border: 2px solid currentColor; border-radius: 20px; }
 .overlay .icon { width: 3rem; height: 3rem; }
 

@@ -136,6 +136,7 @@ async def test_the_question_before_each_chunk(compat: Room, front: str) -> None:
     assert await asked(2, Identifier="another") == 204
     assert await asked(2, TotalSize=11, CurrentChunkSize=7) == 204
     await compat.ask(chunk(front, 1))
+    assert [await asked(1), await asked(1, TotalSize=11, TotalChunks=2)] == [200, 204]
     await compat.finished(stored.json()["id"])
     assert [await asked(1), await asked(2)] == [200, 200]
     assert (await compat.ask(Ask("DELETE", f"/uploads/{stored.json()['id']}"))).status in {204, 405}

@@ -173,8 +173,6 @@ def has(upload: Upload, run: Run) -> bool:
     """Whether every byte of this piece is stored, in an upload that can still become a file."""
     if upload.state in {State.FAILED, State.GONE} or upload.length != run.length:
         return False
-    if run.length == 0:
-        return upload.state is not State.OPEN
     return next(upload.ranges.holes(run.offset, run.offset + run.size), None) is None
 
 

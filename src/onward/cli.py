@@ -252,7 +252,7 @@ async def _line(settings: Settings, engine: Engine, row: Summary, *, as_json: bo
     if as_json:
         return msgspec.json.encode({"summary": row, "word": row.word, "leads_to": leads_to}).decode()
     when = datetime.fromtimestamp(row.active_at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-    size = f"{row.received}" if row.length is None else f"{row.received}/{row.length}"
+    size = f"{row.kept}" if row.length is None else f"{row.kept}/{row.length}"
     arrow = f" -> {leads_to}" if leads_to else ""
     return f"{row.id}  {when}  {row.word:10}  {size:>25}  {row.name or '-'}{arrow}"
 

@@ -72,6 +72,7 @@ def test_the_list_says_where_a_file_is_or_will_be_and_nothing_of_those_that_will
     rows = {line.split()[3]: line for line in said.stdout.splitlines()}
     assert rows["receiving"].endswith(f"  coming -> {server.data}/files/coming")
     assert rows["cancelled"].endswith("  gone"), rows
+    assert [rows[state].split()[4] for state in ("receiving", "cancelled")] == ["3", "0"], "its bytes are freed"
 
 
 def test_a_worker_says_what_it_works_on_once_it_does(tmp_path: Path) -> None:

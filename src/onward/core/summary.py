@@ -47,6 +47,11 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         return max(0, self.length - self.received)
 
     @property
+    def kept(self) -> int:
+        """Bytes that are there now: of an upload that has come to nothing they are freed."""
+        return 0 if self.state in {State.FAILED, State.GONE} else self.received
+
+    @property
     def word(self) -> str:
         """The public word for the state; a sealed upload says ``verifying`` here."""
         return self.reason if self.state is State.GONE else self.state.value

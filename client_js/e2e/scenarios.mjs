@@ -76,24 +76,34 @@ async function reload(stage) {
   const { server, files } = stage
   const file = files.random('reload.bin', 10 * MIB)
   const other = files.another(file)
-  const person = await atThePage(stage)
-  await throttle(person.page, SLOW)
-  await person.pick(file)
-  await person.reachesPercent(file, 50)
-  await person.page.reload()
-  await person.reaches(file, 'needs-file')
-  const kept = await person.percent(file)
-  assert.ok(kept >= 50, `${kept} % were kept`)
-  assert.match(await person.page.locator('onward-upload').innerText(), /One upload is not finished/)
-  await person.isAccessible('a file is asked for')
-  await person.pick(other)
-  await until('the other file is turned away', async () =>
-    /That is another file/.test(await person.page.locator('onward-upload').innerText()),
-  )
-  assert.equal(await person.state(file), 'needs-file')
-  await person.pick(file)
-  const figures = await person.isDone(file, server)
-  return { ...figures, kept: `${kept} %` }
+  return through(await Meddler.to(server.port), async (proxy) => {
+    stage.visit.origins.push(proxy.url)
+    let sent = 0
+    proxy.rule = (request, size) => {
+      if (request.method === 'PUT') sent += size
+    }
+    const person = await atThePage(stage, proxy.url)
+    await throttle(person.page, SLOW)
+    await person.pick(file)
+    await person.reachesPercent(file, 50)
+    const stored = await server.received(file.name)
+    await person.page.reload()
+    await person.reaches(file, 'needs-file')
+    const shown = await person.percent(file)
+    assert.ok(shown >= 25, `${shown} % are shown`) // what the page remembers is half a second old
+    assert.match(await person.page.locator('onward-upload').innerText(), /One upload is not finished/)
+    await person.isAccessible('a file is asked for')
+    await person.pick(other)
+    await until('the other file is turned away', async () =>
+      /That is another file/.test(await person.page.locator('onward-upload').innerText()),
+    )
+    assert.equal(await person.state(file), 'needs-file')
+    sent = 0
+    await person.pick(file)
+    const figures = await person.isDone(file, server)
+    assert.ok(sent <= file.size - stored, `${sent} bytes were sent although ${stored} were stored`)
+    return { ...figures, 'stored before': kib(stored), 'sent after': kib(sent) }
+  })
 }
 
 async function sleepingLaptop(stage) {

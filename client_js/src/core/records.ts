@@ -1,7 +1,7 @@
 import type { Clock, ResumeRecord, ResumeStore } from './seams.js'
 import type { Source } from './types.js'
 
-const EVERY = 2000
+const EVERY = 500
 
 /** What must survive a reload, of one endpoint and one scope. A store that fails costs resumption, never an upload. */
 export class Records {
@@ -33,7 +33,7 @@ export class Records {
     return undefined
   }
 
-  /** Writes it, at most every two seconds unless `now`. */
+  /** Writes it, at most twice a second unless `now`. */
   save(record: ResumeRecord, now: boolean): void {
     const isNew = !this.#known?.has(record.key)
     this.#known ??= new Map()

@@ -120,7 +120,7 @@ export class Manager implements Uploader, House {
     const sources = await reading
     const added: Task[] = []
     for (let at = 0; at < sources.length; at += BATCH) {
-      if (at) await new Promise<void>((resolve) => this.room.clock.after(0, resolve))
+      if (at) await this.#breath()
       const batch: [Task, Source][] = []
       for (const source of sources.slice(at, at + BATCH)) batch.push(await this.#taskFor(source, options))
       this.#enlist(batch.map(([task]) => task))
@@ -163,7 +163,12 @@ export class Manager implements Uploader, House {
   }
 
   async cancelAll(options?: CancelOptions): Promise<void> {
-    await Promise.all(this.#tasks.map((task) => task.cancel(options)))
+    const ending: Promise<void>[] = []
+    for (const [at, task] of this.#tasks.entries()) {
+      if (at && at % BATCH === 0) await this.#breath()
+      ending.push(task.cancel(options))
+    }
+    await Promise.all(ending)
   }
 
   /** Everything stops, and nothing is lost: what was under way is found again by `restore`. */
@@ -224,6 +229,11 @@ export class Manager implements Uploader, House {
   }
 
   // -- within -----------------------------------------------------------------------------------------
+
+  /** The page gets its turn. */
+  #breath(): Promise<void> {
+    return new Promise((resolve) => void this.room.clock.after(0, resolve))
+  }
 
   /** The unfinished upload of this very file, or a new one. */
   async #taskFor(source: Source, options: AddOptions): Promise<[Task, Source]> {

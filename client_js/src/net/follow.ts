@@ -147,16 +147,17 @@ export class Follower {
   }
 
   async #stream(wish: Wish): Promise<void> {
-    this.#streaming = wish.id
     try {
       const text = await this.options.stream?.(wish.events, this.#stop.signal)
       for await (const { event, data } of eventsIn(text ?? nothing())) {
+        this.#streaming = wish.id
         this.options.channel.post({ news: { id: wish.id, event, data } })
         this.#news(wish.id, event, data)
         if (!this.#wishes.has(wish.id)) break
       }
       this.#wishes.delete(wish.id)
     } catch {
+      this.#streaming = ''
       this.#wishes.delete(wish.id) // asking goes on: a stream only makes it quicker
       await new Promise<void>((resolve) => this.options.clock.after(RECONNECT, resolve))
     } finally {

@@ -21,9 +21,11 @@ export class DropZone {
   readonly #files: HTMLInputElement
   readonly #folder: HTMLInputElement
   readonly #hint: HTMLElement
+  readonly #folderButton: HTMLButtonElement
   readonly #whole: boolean
   readonly #off = new AbortController()
   #depth = 0
+  #isOff = false
 
   constructor(words: Words, options: DropOptions, onFiles: (input: AddInput) => void) {
     this.#onFiles = onFiles
@@ -42,6 +44,7 @@ export class DropZone {
     const folder = h('button', { type: 'button', class: 'quiet folder-button' }, icon('folder'))
     folder.append(h('span', {}, words.text('drop.folder')))
     folder.hidden = !options.directory
+    this.#folderButton = folder
     this.element = h('div', { class: 'drop' }, this.button, folder, this.#files, this.#folder)
     this.overlay = h('div', { class: 'overlay', part: 'overlay', hidden: true }, icon('up'))
     this.overlay.append(h('p', {}, words.text('drop.release')))
@@ -54,6 +57,13 @@ export class DropZone {
   async open(): Promise<void> {
     const chosen = await choose(this.#files)
     if (chosen && chosen.length > 0) this.#onFiles(chosen)
+  }
+
+  /** Takes nothing any more, or takes files again. */
+  disable(isOff: boolean): void {
+    this.#isOff = isOff
+    this.button.disabled = isOff
+    this.#folderButton.disabled = isOff
   }
 
   /** What is said below the title, such as the server's limits. */
@@ -83,14 +93,14 @@ export class DropZone {
   }
 
   #drag(event: DragEvent, by: number): void {
-    if (!hasFiles(event.dataTransfer)) return
+    if (this.#isOff || !hasFiles(event.dataTransfer)) return
     event.preventDefault()
     this.#depth = Math.max(0, this.#depth + by)
     this.#show(this.#depth > 0)
   }
 
   #over(event: DragEvent): void {
-    if (!hasFiles(event.dataTransfer)) return
+    if (this.#isOff || !hasFiles(event.dataTransfer)) return
     event.preventDefault()
     event.dataTransfer.dropEffect = 'copy'
   }
@@ -98,13 +108,13 @@ export class DropZone {
   #drop(event: DragEvent): void {
     this.#depth = 0
     this.#show(false)
-    if (!hasFiles(event.dataTransfer)) return
+    if (this.#isOff || !hasFiles(event.dataTransfer)) return
     event.preventDefault()
     this.#onFiles(event)
   }
 
   #paste(event: ClipboardEvent): void {
-    if (!hasFiles(event.clipboardData)) return
+    if (this.#isOff || !hasFiles(event.clipboardData)) return
     event.preventDefault()
     this.#onFiles(event)
   }

@@ -17,7 +17,8 @@ const NAMES = ['lang', 'panel', 'multiple', 'directory', 'accept', 'whole-page',
  *
  * Attributes: `endpoint`, `protocol` (`chunk`, `tus`, `ietf`), `parallel`, `checksum` (`sha-256`,
  * `none`), `verify` (`whole-file`), `multiple`, `directory`, `accept`, `whole-page`, `details`,
- * `panel` (`inline`, `dock`), `folded`, `lang`, `name`, `required`. Or give it an `uploader` of your own.
+ * `panel` (`inline`, `dock`), `folded`, `lang`, `name`, `required`, `disabled`. Or
+ * give it an `uploader` of your own.
  *
  * Events, all bubbling: `onward-added` (`detail.tasks`), `onward-state` (`detail.task`, `from`,
  * `to`), `onward-done` (`detail.task`, `result`), `onward-failed` (`detail.task`, `error`),
@@ -36,6 +37,7 @@ export class OnwardUpload extends Element {
   #off: (() => void)[] = []
   #wasBusy = false
   #hint = ''
+  #isDisabled = false
 
   constructor() {
     super()
@@ -122,6 +124,11 @@ export class OnwardUpload extends Element {
     for (const task of [...this.tasks]) if (!ACTIVE.has(task.state)) this.uploader.remove(task.id)
   }
 
+  formDisabledCallback(isDisabled: boolean): void {
+    this.#isDisabled = isDisabled
+    this.#panel?.drop.disable(isDisabled)
+  }
+
   #again(): void {
     if (!this.isConnected) return
     this.#detach()
@@ -147,6 +154,7 @@ export class OnwardUpload extends Element {
       folded: has('folded'),
     })
     if (this.#hint) this.#panel.drop.hint(this.#hint)
+    this.#panel.drop.disable(this.#isDisabled)
     this.#root.replaceChildren(this.#panel.element, document.createElement('slot'))
     this.#panel.connect(this)
     this.#listen(uploader)

@@ -1,6 +1,6 @@
 /** All pieces of the interface put together for one uploader. The element and the page show this. */
 
-import type { AddInput, Snapshot, State, Uploader, UploadTask } from '../core/types.js'
+import type { AddInput, Snapshot, Source, State, Uploader, UploadTask } from '../core/types.js'
 import { Announcer } from './announcer.js'
 import { Banner } from './banner.js'
 import { h, icon, setAttribute, setText } from './dom.js'
@@ -9,11 +9,13 @@ import type { Words } from './i18n/index.js'
 import { List } from './list.js'
 import { News } from './news.js'
 import { ACTIVE, type Action, ENDED } from './phrases.js'
-import { matched, plainFiles } from './picking.js'
+import { isAccepted, matched, plainFiles } from './picking.js'
 import { shareOfAll, summary } from './summary.js'
 import { type FilterName, Tools } from './tools.js'
 
 const SECOND = 1000
+/** Files that a sentence names. */
+const NAMED = 3
 
 const SHOWN: Readonly<Record<FilterName, (state: State) => boolean>> = {
   all: () => true,
@@ -106,9 +108,12 @@ export class Panel {
     this.#notice.hidden = true
     this.#batch += 1
     try {
+      const { accept, multiple } = this.#options
       const unfinished = this.#uploader.tasks.filter((task) => task.state === 'needs-file')
-      const files = unfinished.length > 0 ? sourcesOf(input) : null
+      const isFree = multiple && accept === '' && unfinished.length === 0
+      const files = isFree ? null : this.#wanted(sourcesOf(input))
       if (!files) return this.#added(await this.#uploader.add(input))
+      if (files.length === 0) return []
       const { pairs, rest } = matched(files, unfinished)
       const added = rest.length > 0 ? await this.#uploader.add(rest) : []
       for (const [task, file] of pairs) {
@@ -119,6 +124,19 @@ export class Panel {
       this.#say(error instanceof Error ? error.message : this.#words.text('error.unknown'))
       return []
     }
+  }
+
+  /** Those of the files that may be added here; a dialog keeps to it by itself, a drop does not. */
+  #wanted(files: Source[] | null): Source[] | null {
+    const { accept, multiple } = this.#options
+    if (!files) return null
+    const refused = files.filter((file) => !isAccepted(file, accept))
+    if (refused.length > 0) {
+      const names = refused.slice(0, NAMED).map((file) => file.name)
+      this.#say(this.#words.count('drop.refused', refused.length, { names: names.join(', ') }))
+    }
+    const taken = files.filter((file) => isAccepted(file, accept))
+    return multiple ? taken : taken.slice(0, 1)
   }
 
   /** Brings everything up to date at once. */
@@ -250,7 +268,7 @@ export class Panel {
 }
 
 /** Files that can be told apart before they are added; null for what only the uploader can read. */
-function sourcesOf(input: AddInput) {
+function sourcesOf(input: AddInput): Source[] | null {
   if (Symbol.iterator in input) return [...input]
   const data = 'dataTransfer' in input ? input.dataTransfer : 'clipboardData' in input ? input.clipboardData : input
   return data ? plainFiles(data as DataTransfer) : null

@@ -65,3 +65,21 @@ export function matched(
   }
   return { pairs, rest }
 }
+
+/** True if a file is of a kind that `accept` names, as an input's `accept` does: `.pdf`, `image/*`, `text/plain`. */
+export function isAccepted(file: Source, accept: string): boolean {
+  const kinds = accept
+    .toLowerCase()
+    .split(',')
+    .map((kind) => kind.trim())
+    .filter(Boolean)
+  const name = file.name.toLowerCase()
+  const type = (file.type ?? '').toLowerCase()
+  return (
+    kinds.length === 0 ||
+    kinds.some((kind) => {
+      if (kind.startsWith('.')) return name.endsWith(kind)
+      return kind.endsWith('/*') ? type.startsWith(kind.slice(0, -1)) : type === kind
+    })
+  )
+}

@@ -34,6 +34,7 @@ ul { list-style: none; }
 .body { display: grid; grid-template-columns: minmax(0, 1fr); gap: 1rem; container-type: inline-size; }
 button, a { font: inherit; color: inherit; }
 button { cursor: pointer; }
+button:disabled { cursor: default; opacity: 0.55; }
 :focus-visible { outline: 2px solid var(--_accent); outline-offset: 2px; }
 
 .quiet, .solid, .outline, .chip { display: inline-flex; align-items: center; justify-content: center; gap: 0.4em;

@@ -60,6 +60,34 @@ test('files that are dropped are added; the zone shows that it is a place to dro
   expect(one('.drop-button').classList.contains('over')).toBe(false)
 })
 
+test('what is dropped keeps to the kinds and the number that may be chosen', async () => {
+  element.remove()
+  element = show('accept=.pdf,image/*')
+  const file = (name: string, type = '') => new File(['x'], name, { type })
+  await element.add([file('a.exe'), file('b.PDF'), file('c', 'image/png')])
+  expect(uploader.added.map(({ name }) => name)).toEqual(['b.PDF'])
+  expect(text('.notice')).toBe('a.exe is not of a kind that is taken here.')
+})
+
+test('in a disabled fieldset nothing is taken', async () => {
+  const fieldset = document.createElement('fieldset')
+  fieldset.disabled = true
+  document.body.append(fieldset)
+  fieldset.append(element)
+  const data = new DataTransfer()
+  data.items.add(new File(['abc'], 'a.txt'))
+  const drop = () => {
+    const event = new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true, composed: true })
+    one('.drop-button').dispatchEvent(event)
+    return event.defaultPrevented
+  }
+  expect((one('.drop-button') as HTMLButtonElement).disabled).toBe(true)
+  expect(drop()).toBe(false)
+  fieldset.disabled = false
+  expect((one('.drop-button') as HTMLButtonElement).disabled).toBe(false)
+  expect(drop()).toBe(true)
+})
+
 test('files that are pasted are added, text is left alone', async () => {
   const add = vi.spyOn(uploader, 'add')
   const paste = (data: DataTransfer) =>

@@ -33,6 +33,11 @@ export class Person {
     return this.row(file).first().locator('.sentence').innerText()
   }
 
+  /** Waits for words anywhere on the page. */
+  reads(words) {
+    return this.page.getByText(words).first().waitFor()
+  }
+
   /** What had to be done again, in the row's words. */
   trouble(file) {
     return this.row(file).first().locator('.trouble').innerText()

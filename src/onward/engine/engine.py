@@ -142,6 +142,10 @@ class Engine:
         """Assemble, verify and publish a sealed upload; see ``Finishing.finish``."""
         await self._finishing.finish(id)
 
+    async def check_space(self) -> None:
+        """Raises ``NoSpace`` if every new upload would be refused for want of room."""
+        await self._space.check()
+
     def drain(self) -> None:
         """The process is about to end: every body being read is cut, and what it brought is kept."""
         self._storing.drain()

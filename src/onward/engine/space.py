@@ -33,6 +33,16 @@ class Space:
         elif cmd.size:
             await self.need(cmd.size, promised=upload.length is not None)
 
+    async def check(self) -> None:
+        """Raises ``NoSpace`` if not one byte of a new upload fits."""
+        try:
+            await self.need(1)
+        except NoSpace:
+            floor = self._floor >> 20
+            raise NoSpace(
+                f"no new upload has room: {floor} MiB (min_free) are kept free beside what others were promised"
+            ) from None
+
     async def need(self, size: int, *, promised: bool = False) -> None:
         """Raises ``NoSpace`` unless ``size`` bytes fit; ``promised`` ones only need the floor."""
         now = anyio.current_time()

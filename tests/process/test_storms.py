@@ -180,7 +180,7 @@ class Storm:
         self._draw = random.Random(seed)
         self._segment = segment
         self._server = RealServer(data, worker=False, segment=segment, send_104="never", min_free=0)
-        self._data = self._draw.randbytes(size)
+        self._data = b"".join(self._draw.randbytes(MIB) for _ in range(size // MIB))
         self._dialects: list[Dialect] = [kind(self._data, segment) for kind in kinds]
         self._attempts = [0] * len(kinds)
         """Of each sender, when the server was killed last."""

@@ -108,7 +108,7 @@ class Storing:
             run, digests = await self._write(upload, grant, intake, (grant.start, size), cmd.digests, durable=durable)
             await self._check_whole(grant, cmd, intake, digests)
         events = accept(upload, cmd, [run], self._limits, size=run.size, ended=True, digests=digests)
-        _raise_if_failed(events)
+        _raise_if_failed(events, upload)
         return events
 
     async def take_over(self, upload: Upload) -> None:
@@ -238,7 +238,7 @@ class Storing:
         if ended or cmd.ends or upload.policy.completes is Completes.WHEN_FULL:
             await self._settle_before_seal(upload, decide)
         events = await self._ledger.record(upload, decide)
-        _raise_if_failed(events)
+        _raise_if_failed(events, upload)
         fresh = any(isinstance(event, Stored | Sealed) for event in events)
         part = upload.stored.get(runs[0].key) if len(runs) == 1 and runs[0].size == size else None
         return Outcome(upload=upload, part=part, size=size, fresh=fresh)
@@ -402,10 +402,13 @@ def _most(grant: Admission, cmd: Store) -> int:
     return grant.limit if cmd.size is None else min(grant.limit, cmd.size)
 
 
-def _raise_if_failed(events: Sequence[Event]) -> None:
+def _raise_if_failed(events: Sequence[Event], upload: Upload) -> None:
+    """The last byte has shown that the whole is not the one that was announced."""
     for event in events:
         if isinstance(event, Failed):
-            raise DigestMismatch(event.detail, reason=event.code)
+            said = upload.declared.digest
+            facts = {} if said is None else {"algorithm": said.algorithm, "expected": said.value.hex()}
+            raise DigestMismatch(event.detail, reason=event.code, field="Repr-Digest", **facts)
 
 
 def _too_long(grant: Admission, cmd: Store) -> OnwardError:

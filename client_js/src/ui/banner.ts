@@ -1,7 +1,7 @@
 /** After a reload: what is not finished, and the three ways to go on. */
 
 import type { UploadTask } from '../core/types.js'
-import { h, icon, setText } from './dom.js'
+import { button, h, icon, setText } from './dom.js'
 import type { Words } from './i18n/index.js'
 import { UNFINISHED } from './phrases.js'
 
@@ -26,14 +26,9 @@ export class Banner {
   constructor(host: BannerHost) {
     this.#host = host
     const { words } = host
-    const button = (key: string, kind: string, run: () => void) => {
-      const made = h('button', { type: 'button', class: kind }, words.text(key))
-      made.addEventListener('click', run)
-      return made
-    }
-    this.#resume = button('restore.resumeAll', 'solid', () => host.resumeAll(this.#tasks))
-    this.#choose = button('restore.choose', 'solid', () => host.choose())
-    const discard = button('restore.discard', 'quiet', () => host.discard(this.#tasks))
+    this.#resume = button('solid', () => host.resumeAll(this.#tasks), words.text('restore.resumeAll'))
+    this.#choose = button('solid', () => host.choose(), words.text('restore.choose'))
+    const discard = button('quiet', () => host.discard(this.#tasks), words.text('restore.discard'))
     this.element = h(
       'section',
       { class: 'banner', part: 'banner', hidden: true, 'aria-label': words.text('restore.label') },

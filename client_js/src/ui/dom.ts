@@ -20,6 +20,13 @@ export function h<K extends keyof HTMLElementTagNameMap>(
   return made
 }
 
+/** A button that does `run`; `kind` is its class. */
+export function button(kind: string, run: (() => void) | null, ...children: readonly Child[]): HTMLButtonElement {
+  const made = h('button', { type: 'button', class: kind }, ...children)
+  if (run) made.addEventListener('click', run)
+  return made
+}
+
 /** Sets the text if it is another one; a screen reader and a selection notice each change. */
 export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text
@@ -48,7 +55,6 @@ const PATHS = {
   save: 'M10 3v10M5.5 9L10 13.5 14.5 9M4 17h12',
   up: 'M10 14V3.5M5.5 8L10 3.5 14.5 8M3.5 13v3.5h13V13',
   clock: 'M10 3a7 7 0 1 0 .01 0M10 6v4.5l3 1.5',
-  sun: 'M10 6.5a3.5 3.5 0 1 0 .01 0M10 1.5v2M10 16.5v2M1.5 10h2M16.5 10h2M4 4l1.4 1.4M14.6 14.6L16 16M4 16l1.4-1.4M14.6 5.4L16 4',
 } as const
 
 export type IconName = keyof typeof PATHS

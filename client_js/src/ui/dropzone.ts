@@ -1,7 +1,7 @@
 /** Where files come in: one real button, which is also the place to drop them. */
 
 import type { AddInput } from '../core/types.js'
-import { h, icon, setText } from './dom.js'
+import { button, h, icon, setText } from './dom.js'
 import type { Words } from './i18n/index.js'
 import { choose, hasFiles } from './picking.js'
 
@@ -34,22 +34,25 @@ export class DropZone {
     this.#files.multiple = options.multiple
     this.#folder = h('input', { type: 'file', hidden: true, tabindex: -1, webkitdirectory: true })
     this.#hint = h('span', { class: 'hint' }, words.text('drop.hint'))
-    this.button = h(
-      'button',
-      { type: 'button', class: 'drop-button', part: 'dropzone' },
+    this.button = button(
+      'drop-button',
+      () => void this.open(),
       icon('up'),
       h('span', { class: 'title' }, words.text(options.multiple ? 'drop.button' : 'drop.button.one')),
       this.#hint,
     )
-    const folder = h('button', { type: 'button', class: 'quiet folder-button' }, icon('folder'))
-    folder.append(h('span', {}, words.text('drop.folder')))
+    this.button.setAttribute('part', 'dropzone')
+    const folder = button(
+      'quiet folder-button',
+      () => this.#folder.click(),
+      icon('folder'),
+      h('span', {}, words.text('drop.folder')),
+    )
     folder.hidden = !options.directory
     this.#folderButton = folder
     this.element = h('div', { class: 'drop' }, this.button, folder, this.#files, this.#folder)
     this.overlay = h('div', { class: 'overlay', part: 'overlay', hidden: true }, icon('up'))
     this.overlay.append(h('p', {}, words.text('drop.release')))
-    this.button.addEventListener('click', () => void this.open())
-    folder.addEventListener('click', () => this.#folder.click())
     for (const input of [this.#files, this.#folder]) input.addEventListener('change', () => this.#changed(input))
   }
 

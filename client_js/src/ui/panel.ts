@@ -3,7 +3,7 @@
 import type { AddInput, Snapshot, Source, State, Uploader, UploadTask } from '../core/types.js'
 import { Announcer } from './announcer.js'
 import { Banner } from './banner.js'
-import { h, icon, setAttribute, setText } from './dom.js'
+import { button, h, icon, setAttribute, setText } from './dom.js'
 import { type DropOptions, DropZone } from './dropzone.js'
 import type { Words } from './i18n/index.js'
 import { List } from './list.js'
@@ -247,15 +247,14 @@ export class Panel {
   #dock(): HTMLElement {
     const words = this.#words
     const said = h('span', { class: 'dock-text' })
-    const button = h('button', { type: 'button', class: 'dock-head', 'aria-expanded': 'true', 'aria-controls': 'body' })
+    const head = button('dock-head', () => fold(!this.#body.hidden), said, icon('down'))
+    head.setAttribute('aria-controls', 'body')
     const acked = h('i', { class: 'acked' })
-    button.append(said, icon('down'))
     const fold = (isFolded: boolean) => {
       this.#body.hidden = isFolded
-      setAttribute(button, 'aria-expanded', String(!isFolded))
+      setAttribute(head, 'aria-expanded', String(!isFolded))
       this.element.classList.toggle('folded', isFolded)
     }
-    button.addEventListener('click', () => fold(!this.#body.hidden))
     fold(this.#options.folded)
     this.#bar = (snapshot, tasks) => {
       const open = tasks.filter((task) => !ENDED.has(task.state))
@@ -263,7 +262,7 @@ export class Panel {
       setText(said, summary(snapshot, open.length, share, words))
       acked.style.setProperty('transform', `scaleX(${share})`)
     }
-    return h('div', { class: 'dock' }, button, h('div', { class: 'bar' }, acked))
+    return h('div', { class: 'dock' }, head, h('div', { class: 'bar' }, acked))
   }
 }
 

@@ -1,7 +1,7 @@
 /** The SHA-256 of both sides, to be seen and copied. */
 
 import type { UploadTask } from '../core/types.js'
-import { h, icon, setAttribute, setText } from './dom.js'
+import { button, h, icon, setAttribute, setText } from './dom.js'
 import type { Words } from './i18n/index.js'
 
 const SHOWN = 2000
@@ -24,9 +24,13 @@ export class Proof {
     this.#done = true
     const { sha256 } = result
     const words = this.#words
-    const copy = h('button', { type: 'button', class: 'quiet' }, icon('copy'), h('span', {}, words.text('digest.copy')))
+    const copy = button(
+      'quiet',
+      () => void copyText(sha256, copy, words),
+      icon('copy'),
+      h('span', {}, words.text('digest.copy')),
+    )
     setAttribute(copy, 'aria-label', words.text('digest.copyOf', { name: this.#task.name }))
-    copy.addEventListener('click', () => void copyText(sha256, copy, words))
     const side = (key: string, digest: string) => [
       h('dt', {}, `${words.text('digest.title')} · ${words.text(key)}`),
       h('dd', {}, h('code', {}, digest)),
@@ -43,14 +47,14 @@ export class Proof {
   }
 }
 
-async function copyText(text: string, button: HTMLElement, words: Words): Promise<void> {
-  const label = button.querySelector('span') as HTMLElement
+async function copyText(text: string, by: HTMLElement, words: Words): Promise<void> {
+  const label = by.querySelector('span') as HTMLElement
   const before = label.textContent ?? ''
   try {
     // Absent where the page came over plain http.
     await navigator.clipboard.writeText(text)
   } catch {
-    const said = button.parentElement?.querySelector('code')
+    const said = by.parentElement?.querySelector('code')
     if (said) getSelection()?.selectAllChildren(said)
     if (!document.execCommand('copy')) return
   }

@@ -2,7 +2,7 @@
 
 import type { TaskView, UploadTask } from '../core/types.js'
 import { ChunkMap } from './chunkmap.js'
-import { h, type IconName, icon, setAttribute, setIcon, setText } from './dom.js'
+import { button, h, type IconName, icon, setAttribute, setIcon, setText } from './dom.js'
 import type { Words } from './i18n/index.js'
 import { type Action, type Phrase, phraseOf, shareOf } from './phrases.js'
 import { Proof } from './proof.js'
@@ -64,10 +64,10 @@ export class Row {
       this.#acked,
     )
     setAttribute(this.#bar, 'aria-label', words.text('aria.bar', { name: task.name }))
-    this.#more = h('button', { type: 'button', class: 'quiet more', 'aria-expanded': 'false' }, icon('down'))
+    this.#more = button('quiet more', () => host.toggle(task, !this.isOpen), icon('down'))
+    setAttribute(this.#more, 'aria-expanded', 'false')
     setAttribute(this.#more, 'aria-label', this.#on('details'))
     this.#more.title = words.text('action.details')
-    this.#more.addEventListener('click', () => host.toggle(task, !this.isOpen))
     this.element = h(
       'li',
       { class: 'row', part: 'row' },
@@ -135,7 +135,8 @@ export class Row {
   }
 
   #progress(view: TaskView): void {
-    const { formats, text } = { formats: this.#host.words.formats, text: this.#host.words.text.bind(this.#host.words) }
+    const { words } = this.#host
+    const { formats } = words
     const share = shareOf(view)
     const { acked, inFlight, total } = view.progress
     const reached = total > 0 ? Math.min(1, (acked + inFlight) / total) : share
@@ -143,7 +144,7 @@ export class Row {
     this.#flight.style.setProperty('transform', `scaleX(${view.finishing ? share : Math.max(share, reached)})`)
     setAttribute(this.#bar, 'aria-valuenow', String(Math.floor(share * 100)))
     const said = { percent: formats.percent(share), done: formats.bytes(acked), size: formats.bytes(view.size) }
-    setAttribute(this.#bar, 'aria-valuetext', text('aria.barValue', said))
+    setAttribute(this.#bar, 'aria-valuetext', words.text('aria.barValue', said))
   }
 
   #offer(actions: readonly Action[], view: TaskView): void {
@@ -170,31 +171,29 @@ export class Row {
   #button(action: Action): HTMLButtonElement {
     const { words } = this.#host
     const label = h('span', {}, words.text(`action.${action}`))
-    const button = h('button', { type: 'button', class: 'quiet', 'data-action': action }, icon(ICONS[action]))
-    if (NAMED.has(action)) button.append(label)
-    button.title = words.text(`action.${action}`)
-    setAttribute(button, 'aria-label', this.#on(action))
-    button.addEventListener('click', () => {
-      if (action === 'cancel' && this.task.progress.acked > 0 && !button.classList.contains('sure')) {
-        this.#askAgain(button)
-        return
-      }
-      this.#host.act(this.task, action)
-    })
-    return button
+    const run = () => {
+      const isGrave = action === 'cancel' && this.task.progress.acked > 0
+      if (isGrave && !made.classList.contains('sure')) this.#askAgain(made)
+      else this.#host.act(this.task, action)
+    }
+    const made = button('quiet', run, icon(ICONS[action]), NAMED.has(action) && label)
+    setAttribute(made, 'data-action', action)
+    made.title = words.text(`action.${action}`)
+    setAttribute(made, 'aria-label', this.#on(action))
+    return made
   }
 
   /** What is stored is lost by "cancel", so it takes a second click. */
-  #askAgain(button: HTMLButtonElement): void {
+  #askAgain(asked: HTMLButtonElement): void {
     const { words } = this.#host
     const label = h('span', {}, words.text('action.sure'))
-    button.classList.add('sure')
-    button.append(label)
-    setAttribute(button, 'aria-label', this.#on('sure'))
+    asked.classList.add('sure')
+    asked.append(label)
+    setAttribute(asked, 'aria-label', this.#on('sure'))
     this.#sure = setTimeout(() => {
       label.remove()
-      button.classList.remove('sure')
-      setAttribute(button, 'aria-label', this.#on('cancel'))
+      asked.classList.remove('sure')
+      setAttribute(asked, 'aria-label', this.#on('cancel'))
     }, SURE)
   }
 

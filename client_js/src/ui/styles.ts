@@ -89,7 +89,7 @@ button:disabled { cursor: default; opacity: 0.55; }
 .all, .filters { display: flex; flex-wrap: wrap; gap: 0.35rem; }
 .filters { flex-basis: 100%; }
 
-.list { max-height: var(--onward-list-height, max(32rem, 70vh)); overflow: auto; overscroll-behavior: auto; border: 1px solid var(--_line);
+.list { max-height: var(--onward-list-height, max(32rem, 70vh)); overflow: auto; border: 1px solid var(--_line);
   border-radius: var(--_radius); background: var(--_surface); scrollbar-width: thin; }
 [data-empty=true] .list { display: none; }
 [data-empty=true] .drop-button { min-height: var(--onward-empty-height, 11rem); }

@@ -1,7 +1,7 @@
 /** The line above the list: how all stands, what to show of it, and what to do with all. */
 
 import type { Snapshot, Uploader, UploadTask } from '../core/types.js'
-import { h, setAttribute, setText } from './dom.js'
+import { button, h, setAttribute, setText } from './dom.js'
 import type { Words } from './i18n/index.js'
 import { ACTIVE, ENDED } from './phrases.js'
 import { shareOfAll, summary } from './summary.js'
@@ -24,15 +24,12 @@ export class Tools {
 
   constructor(words: Words, uploader: Uploader, onFilter: (filter: FilterName) => void) {
     this.#words = words
-    const button = (key: string, run: () => void) => {
-      const made = h('button', { type: 'button', class: 'quiet' }, words.text(key))
-      made.addEventListener('click', run)
-      return made
-    }
-    this.#pause = button('action.pauseAll', () => uploader.pauseAll())
-    this.#resume = button('action.resumeAll', () => uploader.resumeAll())
-    this.#clear = button('action.clear', () => clear(uploader))
-    this.#chips = new Map(FILTERS.map((name) => [name, chip(words.text(`filter.${name}`), () => onFilter(name))]))
+    this.#pause = button('quiet', () => uploader.pauseAll(), words.text('action.pauseAll'))
+    this.#resume = button('quiet', () => uploader.resumeAll(), words.text('action.resumeAll'))
+    this.#clear = button('quiet', () => clear(uploader), words.text('action.clear'))
+    this.#chips = new Map(
+      FILTERS.map((name) => [name, button('chip', () => onFilter(name), words.text(`filter.${name}`))]),
+    )
     this.#filters = h('div', { class: 'filters', role: 'group', 'aria-label': words.text('filter.label') })
     this.#filters.append(...this.#chips.values())
     const all = h('div', { class: 'all' }, this.#pause, this.#resume, this.#clear)
@@ -53,12 +50,6 @@ export class Tools {
     this.#filters.hidden = tasks.length < MANY
     for (const [name, made] of this.#chips) setAttribute(made, 'aria-pressed', String(name === filter))
   }
-}
-
-function chip(label: string, run: () => void): HTMLButtonElement {
-  const made = h('button', { type: 'button', class: 'chip', 'aria-pressed': 'false' }, label)
-  made.addEventListener('click', run)
-  return made
 }
 
 function clear(uploader: Uploader): void {

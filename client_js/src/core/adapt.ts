@@ -2,11 +2,14 @@
 
 export const UNIT = 256 * 1024
 export const DEFAULT_SIZES = { min: UNIT, max: 16 * 1024 * 1024, targetMs: 4000 }
+/** Of the chunks that a file may have; the rest is for retries with smaller ones. */
+const ROOM = 0.8
 const SMALLEST = 16 * 1024
 
 export class ChunkSizer {
   #size: number
   #max: number
+  #limit = Number.POSITIVE_INFINITY
   #min: number
   readonly #target: number
 
@@ -27,15 +30,16 @@ export class ChunkSizer {
 
   /** No chunk may be larger. */
   cap(limit: number): void {
+    this.#limit = Math.min(this.#limit, limit)
     this.#max = Math.max(1, Math.min(this.#max, limit >= UNIT ? limit - (limit % UNIT) : limit))
     this.#min = Math.min(this.#min, this.#max)
     this.#size = Math.min(this.#size, this.#max)
   }
 
-  /** Chunks of `total` bytes may be at most `count`; so they have a least size. */
+  /** The size where a file of `total` bytes may have `count` chunks: larger than wanted, if it must be. */
   atLeast(total: number, count: number): number {
-    const least = Math.ceil(total / Math.max(1, count * 0.8) / UNIT) * UNIT
-    return total > this.#size * count * 0.8 ? least : this.#size
+    const least = Math.ceil(total / Math.max(1, count * ROOM) / UNIT) * UNIT
+    return total > this.#size * count * ROOM ? Math.min(least, this.#limit) : this.#size
   }
 
   /** A chunk of `bytes` went in `ms`. Grows at most twofold at a time. */

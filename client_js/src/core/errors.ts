@@ -52,3 +52,11 @@ export class UploadError extends Error {
     this.limit = facts.limit
   }
 }
+
+/** What a request failed by. `creating`: of a request that begins an upload. */
+export function errorOf(thrown: unknown, creating: boolean): UploadError {
+  if (!(thrown instanceof UploadError)) return new UploadError('http', String(thrown), { cause: thrown })
+  // Nothing can have expired that was never begun: the endpoint is another one.
+  if (!creating || thrown.code !== 'expired') return thrown
+  return new UploadError('http', 'there is no upload server at this address', { status: thrown.status, cause: thrown })
+}

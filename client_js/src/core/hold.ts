@@ -19,12 +19,10 @@ export class TabLock {
       this.#release = null
       this.onLost()
     }
-    this.#asking ??= this.locks.acquire(this.name, { steal, onLost })
-    try {
-      this.#release = await this.#asking
-    } finally {
-      this.#asking = null
-    }
+    // Where locks are forbidden, as in some frames, there is nobody to share with either.
+    this.#asking ??= this.locks.acquire(this.name, { steal, onLost }).catch(() => () => undefined)
+    this.#release = await this.#asking
+    this.#asking = null
     return this.#release !== null
   }
 

@@ -170,8 +170,8 @@ export class Task implements UploadTask, Fate {
     const { first } = record
     const { hasher } = this.house.room
     if (first?.sha256 && hasher) {
-      const begins = await hasher.digest(await file.slice(0, first.size)).catch(() => '')
-      if (begins !== first.sha256) return 'mismatch'
+      const begins = async (): Promise<string> => hasher.digest(await file.slice(0, first.size))
+      if ((await begins().catch(() => '')) !== first.sha256) return 'mismatch'
     }
     this.transfer.source = file
     await this.activate(false)
@@ -208,7 +208,6 @@ export class Task implements UploadTask, Fate {
   async activate(steal: boolean): Promise<void> {
     if (!(await this.#lock.take(steal))) return this.hold('elsewhere')
     if (this.#end) return
-    this.#mirrored = undefined
     this.#hold = null
     if (this.record?.sealed) return this.sealed()
     const { source } = this.transfer
@@ -271,6 +270,7 @@ export class Task implements UploadTask, Fate {
   }
 
   stored(): void {
+    this.#mirrored = undefined
     this.#sealed = false
     this.#save(false)
     this.changed()

@@ -1,6 +1,6 @@
 import { wait } from './backoff.js'
 import { Bodies } from './body.js'
-import { UploadError } from './errors.js'
+import { errorOf, UploadError } from './errors.js'
 import { isNameTaken, numbered } from './naming.js'
 import { nextPiece, unitsOf } from './plan.js'
 import { ByteRanges } from './ranges.js'
@@ -336,10 +336,7 @@ export class Transfer implements Worker {
 
   #refused(thrown: unknown, flight?: Flight): void {
     const { room } = this
-    const error =
-      thrown instanceof UploadError
-        ? thrown
-        : new UploadError('http', thrown instanceof Error ? thrown.message : String(thrown), { cause: thrown })
+    const error = errorOf(thrown, !this.session)
     if (flight) this.failedAt.add(flight.start, flight.end)
     if (error.code === 'stalled') room.scheduler.narrow(flight?.limit)
     if (error.code === 'network' || error.code === 'stalled') room.gate.suspect()

@@ -137,7 +137,7 @@ export class Follower {
     if (this.#leads) return
     this.#leads = true
     const { locks, lockName } = this.options
-    this.#release = await locks.acquire(lockName, { onLost: () => undefined })
+    this.#release = await locks.acquire(lockName, { onLost: () => undefined }).catch(() => null)
     if (this.#release) {
       while (this.#wishes.size && !this.#stop.signal.aborted) await this.#stream([...this.#wishes.values()][0] as Wish)
       this.#release()

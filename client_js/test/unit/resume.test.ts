@@ -44,6 +44,7 @@ describe('after a reload', () => {
     expect(task?.progress.acked).toBe(8 * UNIT)
     const before = world.server.log.length
     expect(await task?.attach(fileOf('film', bytes))).toBe('match')
+    expect(task?.progress.acked).toBe(8 * UNIT) // the bar does not fall back
     await world.run()
     expect(await task?.done).toMatchObject({ verified: false, sha256: sha(bytes) })
     const after = world.server.log.slice(before)
@@ -216,6 +217,13 @@ describe('names', () => {
     expect(task?.state).toBe('done')
     expect(world.server.files.size).toBe(1)
   })
+})
+
+test('where locks are forbidden uploads go on without', async () => {
+  const page = world.tab({ env: { locks: { acquire: () => Promise.reject(new Error('SecurityError')) } } })
+  const [task] = await page.add([fileOf('film', bytes)])
+  await world.run()
+  expect(task?.state).toBe('done')
 })
 
 describe('tabs', () => {

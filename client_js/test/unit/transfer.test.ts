@@ -332,6 +332,13 @@ describe('what the server says', () => {
   })
 })
 
+test('a wrong address fails as such', async () => {
+  world.server.rules = [() => answer(404, '<html>')]
+  const [task] = await world.tab().add([fileOf('a', noise(10))])
+  await world.run()
+  await expect(task?.done).rejects.toMatchObject({ code: 'http', status: 404 })
+})
+
 describe('the file', () => {
   test('that has changed on disk fails as such, and is not tried again', async () => {
     const error = Object.assign(new Error('gone'), { name: 'NotReadableError' })

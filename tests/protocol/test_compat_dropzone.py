@@ -103,7 +103,7 @@ def rows() -> list[Bad]:
     small = b"".join(field(name, str(value)) for name, value in said(1).items())
     new: dict[str, Any] = {"dzuuid": "new"}
     words: list[tuple[str, Ask, int, str]] = [
-        ("C-02 an index of 3", chunk(1, dzchunkindex=3), 400, "bad-field"),
+        ("C-02 an index of 3", chunk(1, dzchunkindex=3, dzchunkbyteoffset=None), 400, "bad-field"),
         ("C-02 an index of -1", chunk(1, dzchunkindex=-1), 400, "bad-field"),
         ("C-02 no index", chunk(1, dzchunkindex=None), 400, "bad-field"),
         ("C-02 no total", chunk(1, dztotalfilesize=None), 400, "bad-field"),

@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 
 from onward.config import Settings
+from onward.core.types import Failed, UploadId
 from tests.protocol.compat_rows import END, FORM, NAME, SETTINGS, WHOLE, Ask, Bad, Room, field, file, form, room
 
 pytestmark = pytest.mark.anyio
@@ -144,6 +145,16 @@ async def test_a_file_is_taken_back(compat: Room) -> None:
         await other.finished(done.decode())
         refused = await other.ask(Ask("DELETE", PATH, done))
         assert (refused.status, refused.code) == (403, "refused")
+
+
+async def test_an_upload_that_failed_is_over(compat: Room) -> None:
+    """C-08: no offset is told that a client could go on at."""
+    id = UploadId(await begun(compat))
+    upload = await compat.engine.ledger.load(id)
+    await compat.engine.ledger.record(upload, lambda _: [Failed(code="damaged")])
+    answer = await compat.ask(head(id))
+    assert (answer.status, answer.body) == (410, b"")
+    assert "upload-offset" not in answer.headers
 
 
 def rows(id: str) -> list[Bad]:

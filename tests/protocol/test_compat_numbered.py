@@ -8,9 +8,39 @@ from typing import Any, Final
 import anyio
 import pytest
 
+from onward import errors
 from onward.config import Settings
+from onward.errors import (
+    Draining,
+    Locked,
+    OnwardError,
+    Stalled,
+    StorageFault,
+    Unauthorized,
+    UploadFailed,
+    UploadOver,
+)
 from onward.ports import OnConflict
-from tests.protocol.compat_rows import END, FORM, NAME, RAW, WHOLE, Ask, Bad, Room, field, file, form, query, room
+from onward.wire.compat.flow import flow
+from onward.wire.compat.numbered import Numbered
+from onward.wire.compat.resumable import resumable
+from onward.wire.message import Head, Hrefs
+from tests.protocol.compat_rows import (
+    END,
+    FORM,
+    NAME,
+    RAW,
+    SETTINGS,
+    WHOLE,
+    Ask,
+    Bad,
+    Room,
+    field,
+    file,
+    form,
+    query,
+    room,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -204,6 +234,13 @@ LARGE: Final = {"upload-too-large", "chunk-too-large", "too-many-chunks"}
 WORDS: Final[list[tuple[str, int, bytes | None, dict[str, Any], str]]] = [
     ("C-02 a number of 0", 2, None, {"ChunkNumber": 0}, "bad-field"),
     ("C-02 a number beyond the last", 2, None, {"ChunkNumber": 3}, "bad-field"),
+    (
+        "C-02 a number beyond the last, without a size",
+        2,
+        b"cccc",
+        {"ChunkNumber": 3, "CurrentChunkSize": None},
+        "bad-field",
+    ),
     ("C-02 a number with a sign", 2, None, {"ChunkNumber": "+2"}, "bad-field"),
     ("C-02 a number of 30 digits", 2, None, {"ChunkNumber": "9" * 30}, "bad-field"),
     ("C-02 a number beyond the largest file", 2, None, {"ChunkNumber": 2**62}, "bad-field"),
@@ -213,7 +250,7 @@ WORDS: Final[list[tuple[str, int, bytes | None, dict[str, Any], str]]] = [
     ("C-02 no total", 2, None, {"TotalSize": None}, "bad-field"),
     ("C-02 neither size nor count", 2, None, {"CurrentChunkSize": None, "TotalChunks": None}, "bad-field"),
     ("C-02 another total", 2, b"bbbbccd", ONE_MORE, "length-conflict"),
-    ("C-02 a count that does not fit", 2, None, {"TotalChunks": 4}, "bad-field"),
+    ("C-02 a count that does not fit", 2, b"bbbb", {"TotalChunks": 4, "CurrentChunkSize": None}, "bad-field"),
     ("C-02 a size that is not the chunk's", 2, None, {"CurrentChunkSize": 4}, "bad-field"),
     ("C-02 more bytes than the chunk has", 2, b"bbbbccc", {}, "bad-body"),
     ("C-02 fewer bytes than the chunk has", 2, b"bbbbc", {}, "body-incomplete"),
@@ -270,6 +307,18 @@ async def test_what_is_wrong_is_refused_for_good_and_changes_nothing(compat: Roo
         await compat.refuses(bad)
     assert (await compat.ask(chunk(front, 2))).status == 201
     assert await compat.finished(id) == (NAME, WHOLE)
+
+
+@pytest.mark.parametrize("dialect", [resumable(SETTINGS.limits), flow(SETTINGS.limits)], ids=FRONTS)
+def test_every_refusal_is_final_or_not_as_it_should_be(dialect: Numbered) -> None:
+    """C-05: the client tries again after what may be over by then, and after nothing else."""
+    over_by_then = {Draining, Locked, Stalled, StorageFault, Unauthorized, UploadFailed, UploadOver}
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, OnwardError)]
+    assert over_by_then < set(kinds)
+    for kind in kinds:
+        status = dialect.refuse(kind(), Head(method="POST"), Hrefs()).status
+        assert (kind, status in GIVES_UP[dialect.name]) == (kind, kind not in over_by_then)
+        assert 400 <= status < 600
 
 
 @pytest.mark.parametrize("front", FRONTS)

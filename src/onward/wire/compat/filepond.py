@@ -26,7 +26,7 @@ from onward.core.upload import Upload
 from onward.errors import BadField, NotFound, OnwardError, UploadFailed, UploadOver
 from onward.wire import fields, views
 from onward.wire.bodies import unsupported
-from onward.wire.compat.front import NOT_CACHED, Sent, check_size, file_name, need_file, whole_file
+from onward.wire.compat.front import NOT_CACHED, Sent, file_name, need_file, whole_file
 from onward.wire.message import Head, Hrefs, Reply
 from onward.wire.problem import problem
 
@@ -91,7 +91,6 @@ class FilePond:
         if length is None:
             need_file(sent)
             raise BadField("Upload-Length is missing", field="Upload-Length", allowed="the size of the file")
-        check_size(self.limits, length, 1)
         # Of an empty file the name is still to come, with an empty PATCH: that ends it.
         completes = Completes.WHEN_FULL if length else Completes.EXPLICIT
         return Create(

@@ -23,6 +23,7 @@ export class List {
   #places = new Map<string, number>()
   #now = 0
   #frame = 0
+  readonly #stale = new Set<Row>()
 
   constructor(host: Omit<RowHost, 'toggle'>) {
     const { words, act } = host
@@ -121,7 +122,7 @@ export class List {
       const height = (target as HTMLElement).offsetHeight
       if (!found || height === 0) continue
       this.#taller.set(found[0], height - ROW)
-      found[1].redraw()
+      this.#stale.add(found[1])
     }
     this.#later()
   }
@@ -130,6 +131,9 @@ export class List {
     if (this.#frame) return
     this.#frame = requestAnimationFrame(() => {
       this.#frame = 0
+      // Not while sizes are being told: a map that grows would have them told again.
+      for (const row of this.#stale) row.redraw()
+      this.#stale.clear()
       this.render()
     })
   }

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, test } from 'vitest'
 import pageDe from '../../demo/words/de.json' with { type: 'json' }
 import pageEn from '../../demo/words/en.json' with { type: 'json' }
@@ -124,4 +125,22 @@ test('the first language that is spoken is chosen, else English', () => {
   expect(chooseLanguage(['fr-CH', 'de-AT', 'en'])).toBe('de')
   expect(chooseLanguage(['fr'])).toBe('en')
   expect(chooseLanguage([])).toBe('en')
+})
+
+test('every text is said somewhere', () => {
+  const folders = ['../../src/ui/', '../../demo/'].map((path) => new URL(path, import.meta.url))
+  const code = folders
+    .flatMap((folder) => readdirSync(folder).map((name) => new URL(name, folder)))
+    .filter(({ pathname }) => /\.(ts|html)$/.test(pathname))
+    .map((file) => readFileSync(file, 'utf8'))
+    .join('\n')
+  // Said by a key that is put together: `state.${state}`.
+  const joined = [...code.matchAll(/`([a-z]+\.)\$\{/g)].map(([, start]) => start as string)
+  expect(joined).toContain('state.')
+  for (const key of Object.keys({ ...en, ...pageEn })) {
+    const base = key.replace(/\.(one|other)$/, '')
+    const isSaid =
+      code.includes(`'${base}`) || code.includes(`"${base}"`) || joined.some((start) => base.startsWith(start))
+    expect([key, isSaid]).toEqual([key, true])
+  }
 })

@@ -69,6 +69,58 @@ test('what is dropped keeps to the kinds and the number that may be chosen', asy
   expect(text('.notice')).toBe('a.exe is not of a kind that is taken here.')
 })
 
+test('where the browser gives handles, a chosen file brings its own; leaving the dialog adds nothing', async () => {
+  const handle = { kind: 'file', name: 'a.txt', getFile: async () => new File(['abc'], 'a.txt') }
+  const picker = vi.fn().mockResolvedValueOnce([handle])
+  picker.mockRejectedValueOnce(new DOMException('left', 'AbortError'))
+  vi.stubGlobal('showOpenFilePicker', picker)
+  one('.drop-button').click()
+  await vi.waitFor(() => expect(uploader.added).toHaveLength(1))
+  expect(uploader.added[0]?.handle).toBe(handle)
+  one('.drop-button').click()
+  await drawn()
+  expect(picker).toHaveBeenCalledTimes(2)
+  expect(uploader.added).toHaveLength(1)
+  vi.unstubAllGlobals()
+})
+
+test('elsewhere the input of the page is the dialog, and the same file may be chosen again', async () => {
+  vi.stubGlobal('showOpenFilePicker', undefined)
+  const input = one('input[type=file]') as HTMLInputElement
+  const opened = vi.spyOn(input, 'click').mockImplementation(() => {})
+  one('.drop-button').click()
+  await vi.waitFor(() => expect(opened).toHaveBeenCalledOnce())
+  for (let n = 1; n <= 2; n += 1) {
+    const data = new DataTransfer()
+    data.items.add(new File(['abc'], 'a.txt'))
+    input.files = data.files
+    input.dispatchEvent(new Event('change'))
+    await vi.waitFor(() => expect(uploader.added).toHaveLength(n))
+    expect(input.value).toBe('')
+  }
+  vi.unstubAllGlobals()
+})
+
+test('a screen reader is told politely that an upload has begun', async () => {
+  uploader.put('film.mkv', 1000, { state: 'uploading' })
+  await drawn()
+  expect(one('[aria-live=polite]').textContent).toBe('The upload of film.mkv has begun.')
+})
+
+test('in the corner all is said in a line, and the rest can be folded away', async () => {
+  element.setAttribute('panel', 'dock')
+  uploader.put('film.mkv', 1000, { state: 'uploading', progress: { acked: 640 } })
+  uploader.totals = { ...uploader.totals, bytesPerSecond: 2e6, etaSeconds: 120 }
+  uploader.changed()
+  await drawn()
+  expect(text('.dock-head')).toBe('1 file · 64% · 2 MB/s · 2 min left')
+  expect(getComputedStyle(element).position).toBe('fixed')
+  one('.dock-head').click()
+  expect([one('.dock-head').getAttribute('aria-expanded'), one('.body').hidden]).toEqual(['false', true])
+  element.setAttribute('folded', '')
+  expect(one('.body').hidden).toBe(true)
+})
+
 test('in a disabled fieldset nothing is taken', async () => {
   const fieldset = document.createElement('fieldset')
   fieldset.disabled = true

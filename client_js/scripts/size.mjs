@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib'
 const KIB = 1024
 const BUDGETS = [
   ['core', ['dist/index.js'], 15],
-  ['element, its style and worker', ['dist/element.js', 'dist/worker.js'], 32],
+  ['element, its style and worker', ['dist/element.js', 'dist/worker.js'], 33],
   ['react', ['dist/react.js'], 2],
   ['onward.min.js, German within', ['dist/onward.min.js'], 40],
 ]

@@ -55,6 +55,6 @@ export class Banner {
     setText(this.#text, `${list.format(names)}. ${words.text('restore.text')}${hint}`)
     this.#resume.hidden = found.every((task) => task.state === 'needs-file')
     this.#choose.hidden = !needsFile
-    this.#choose.className = this.#resume.hidden ? 'solid' : 'outline'
+    this.#choose.className = this.#resume.hidden ? 'solid' : 'quiet'
   }
 }

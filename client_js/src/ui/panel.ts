@@ -208,7 +208,7 @@ export class Panel {
         void task.cancel({ deleteOnServer: true })
         break
       case 'remove':
-        this.#uploader.remove(task.id)
+        this.#remove(task)
         break
       case 'choose':
         void this.drop.open()
@@ -216,6 +216,14 @@ export class Panel {
       default:
         task.resume()
     }
+  }
+
+  /** Focus goes to the row that takes its place: whoever uses keys must not begin from the top. */
+  #remove(task: UploadTask): void {
+    const at = this.#shown.indexOf(task)
+    this.#uploader.remove(task.id)
+    this.render()
+    if (!this.#list.focus(Math.min(at, this.#shown.length - 1))) this.drop.button.focus()
   }
 
   #resume(tasks: readonly UploadTask[]): void {

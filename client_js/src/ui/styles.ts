@@ -37,7 +37,7 @@ button { cursor: pointer; }
 button:disabled { cursor: default; opacity: 0.55; }
 :focus-visible { outline: 2px solid var(--_accent); outline-offset: 2px; }
 
-.quiet, .solid, .outline, .chip { display: inline-flex; align-items: center; justify-content: center; gap: 0.4em;
+.quiet, .solid, .chip { display: inline-flex; align-items: center; justify-content: center; gap: 0.4em;
   min-height: 2.25rem; min-width: 2.25rem; padding: 0 0.6rem; border: 1px solid transparent; border-radius: 8px;
   background: none; text-decoration: none; white-space: nowrap; transition: background-color 120ms, border-color 120ms; }
 .quiet { color: var(--_muted); }
@@ -45,8 +45,6 @@ button:disabled { cursor: default; opacity: 0.55; }
 .quiet.sure { color: var(--_fail); border-color: currentColor; }
 .solid { color: var(--_on-accent); background: var(--_accent); font-weight: 600; }
 .solid:hover { background: color-mix(in srgb, var(--_accent) 88%, var(--_ink)); }
-.outline { border-color: var(--_line); background: var(--_surface); }
-.outline:hover { border-color: var(--_muted); }
 .chip { min-height: 2rem; padding: 0 0.75rem; border-color: var(--_line); border-radius: 999px; color: var(--_muted);
   font-size: 0.875em; }
 .chip[aria-pressed=true] { color: var(--_accent); border-color: currentColor;
@@ -184,7 +182,7 @@ button:disabled { cursor: default; opacity: 0.55; }
   .trouble { margin-inline-start: 0; }
 }
 @media (pointer: coarse) {
-  .quiet, .solid, .outline { min-height: 2.75rem; min-width: 2.75rem; }
+  .quiet, .solid { min-height: 2.75rem; min-width: 2.75rem; }
   .chip { min-height: 2.5rem; }
 }
 @media (prefers-reduced-motion: reduce) { * { transition: none !important; } }

@@ -186,6 +186,15 @@ test('focus stays where it was when the buttons of a row change', async () => {
   expect(root().activeElement?.getAttribute('data-action')).toBe('resume')
 })
 
+test('when a row goes, the focus goes to the one that takes its place, at last to the drop zone', async () => {
+  for (const name of ['a', 'b']) uploader.put(name, 1, { state: 'done' })
+  await drawn()
+  one('[data-action=remove]').click()
+  expect(root().activeElement?.getAttribute('aria-label')).toBe('Details: b')
+  one('[data-action=remove]').click()
+  expect(root().activeElement).toBe(one('.drop-button'))
+})
+
 test('of ten thousand uploads only those in sight are in the document, wherever it is scrolled to', async () => {
   uploader.tasks = Array.from({ length: 10_000 }, (_, n) => {
     const made = new ScriptedUploader().put(`${n}.jpg`, 10, { state: 'queued' })

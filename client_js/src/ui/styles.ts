@@ -172,7 +172,11 @@ button:disabled { cursor: default; opacity: 0.55; }
   .filters { flex-wrap: nowrap; overflow-x: auto; scrollbar-width: none; }
   .row { padding-inline: 0.75rem 0.35rem; gap: 0 0.6rem; }
   .buttons { display: contents; }
-  .more { grid-area: 1 / 3; justify-self: end; }
+  .row { position: relative; }
+  .name { grid-column: 2 / -1; min-height: 2.25rem; align-items: center; padding-inline-end: 2.75rem; }
+  .more { position: absolute; inset-block-start: 0.55rem; inset-inline-end: 0.35rem; }
+  .row:has(.sure) .facts { display: none; }
+  .row:has(.sure) .actions { grid-area: 3 / 2 / auto / -1; }
   .actions { grid-area: 3 / 3; justify-self: end; align-self: start; }
   .facts { grid-column: 2; align-self: center; }
   .actions button > span, .folder { display: none; }

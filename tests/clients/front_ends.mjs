@@ -56,7 +56,14 @@ async function play({ number, page: name, target, file, revert, ...options }) {
   page.on('pageerror', (error) => faults.push(String(error)))
   try {
     await page.goto(`${origin}/${name}.html`)
-    await page.evaluate(([url, more]) => window.start(url, more), [target, options])
+    // A page that fails before it is asked how it went is no fault of the page.
+    await page.evaluate(
+      ([url, more]) => {
+        window.start(url, more)
+        window.finished.catch(() => {})
+      },
+      [target, options],
+    )
     await page.locator('input[type=file]').setInputFiles(file)
     const done = await page.evaluate(() => window.finished)
     if (revert) Object.assign(done, await page.evaluate(() => window.revert()))

@@ -207,6 +207,12 @@ async def test_head_has_no_body(driver: Driver) -> None:
         answer = await driver.send("HEAD", path)
         assert (answer.status, answer.body) == (status, b"")
     assert (await driver.send("HEAD", "/upload/f")).headers["upload-state"] == "receiving"
+    for path, status in (("f", 200), ("f?chunk=1", 200), ("nothing", 404)):
+        answer = await driver.send("HEAD", f"/upload/{path}")
+        assert answer.status == status
+        assert not {"content-length", "content-type"} & set(answer.headers), "nothing says what a body would be"
+    refused = await driver.send("HEAD", "/health")
+    assert (refused.status, refused.headers.get("content-length")) == (405, None)
 
 
 # -- status -------------------------------------------------------------------------------------------

@@ -215,6 +215,42 @@ async def test_head_has_no_body(driver: Driver) -> None:
     assert (refused.status, refused.headers.get("content-length")) == (405, None)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "field", "words"),
+    [
+        ("GET", "/upload/f?chunks=1", "query", "the query has no field 'chunks' here"),
+        ("HEAD", "/upload/f?chunks=1", "query", ""),
+        ("GET", "/upload/f?chunk=1&chunk=2", "chunk", "the query has chunk more than once"),
+        ("PUT", "/upload/f-2?chunk=2", "query", "the query has no field 'chunk' here"),
+        ("DELETE", "/upload/f?now=", "query", "the query has no field 'now' here"),
+    ],
+)
+async def test_a_query_that_nobody_reads_is_refused(
+    driver: Driver, method: str, path: str, field: str, words: str
+) -> None:
+    await store(driver)
+    answer = await driver.send(method, path, b"aaaa" if method == "PUT" else b"")
+    assert answer.status == 400
+    if words:
+        assert (answer.json()["field"], answer.json()["detail"]) == (field, words)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (b'{"name": "f", "size": "5"}', "size must be a whole number, not text"),
+        (b'{"name": "f", "size": 1.5}', "size must be a whole number, not a number with a fraction"),
+        (b'{"name": null}', "name must be text, not null"),
+        (b'{"name": "f", "chunks": 5}', "chunks must be a list, not a whole number"),
+        (b'{"name": "f", "metadata": []}', "metadata must be an object, not a list"),
+        (b'{"name": "f", "sha256": true}', "sha256 must be text, not true or false"),
+    ],
+)
+async def test_a_field_of_another_type_is_refused_in_plain_words(driver: Driver, said: bytes, words: str) -> None:
+    answer = await driver.send("POST", "/upload", said, {"Content-Type": "application/json"})
+    assert (answer.status, answer.json()["detail"]) == (400, words)
+
+
 # -- status -------------------------------------------------------------------------------------------
 
 

@@ -47,14 +47,15 @@ def main() -> int:
         about = report.machine(Path(name))
         print("\n".join(f"{what}: {value}" for what, value in about.items()), flush=True)
         with serving(Path(name) / "data", body_idle=3600) as served:
-            figures = list(_measured(served, asked.clients, asked.sent))
+            figures = list(measured(served, asked.clients, asked.sent))
     print(report.table(figures))
     if asked.json is not None:
         asked.json.write_text(report.as_json(figures, about), encoding="utf-8")
     return 0 if all(figure.met in {None, True} for figure in figures) else 1
 
 
-def _measured(served: Served, count: int, sent: int) -> Iterator[Figure]:
+def measured(served: Served, count: int, sent: int) -> Iterator[Figure]:
+    """Have so many clients send so many bytes each and fall silent; what that does to others and to memory."""
     _ask(served.port, "POST", f"{OTHER}-1", {"Content-Type": "application/octet-stream"}, b"other")
     with contextlib.ExitStack() as lines:
         paths = [_begin(served.port) for _ in range(count)]

@@ -44,10 +44,6 @@ let finished = 0
 async function measure(label, [client, ...more], round) {
   const page = await browser.newPage()
   page.setDefaultTimeout(600_000)
-  page
-    .on('console', (m) => console.error(m.text()))
-    .on('requestfailed', (r) => console.error(r.method(), r.url(), r.failure()?.errorText))
-    .on('response', (r) => r.status() >= 400 && console.error(r.status(), r.url()))
   await page.goto(`http://127.0.0.1:${pages.address().port}/`)
   await page.setInputFiles('input', file.path)
   const name = `${client}${more.join('')}${round}.bin`

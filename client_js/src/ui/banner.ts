@@ -3,7 +3,7 @@
 import type { UploadTask } from '../core/types.js'
 import { button, h, icon, setText } from './dom.js'
 import type { Words } from './i18n/index.js'
-import { UNFINISHED } from './phrases.js'
+import { UNFINISHED } from './states.js'
 
 export interface BannerHost {
   readonly words: Words

@@ -1,10 +1,13 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { CELL } from '../../../src/core/types.js'
 import { OnwardUpload } from '../../../src/ui/element.js'
+import { loadUploads } from '../../../src/ui/panel.js'
 import { failure, ScriptedUploader } from '../scripted.js'
 
 let uploader: ScriptedUploader
 let element: OnwardUpload
+
+beforeAll(loadUploads)
 
 beforeEach(() => {
   document.documentElement.lang = 'en'

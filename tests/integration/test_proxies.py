@@ -40,7 +40,8 @@ def until(condition: Callable[[], Any], what: str) -> Any:
 class Proxy:
     """A proxy with the configuration of an example, on a port of its own, before ``server``."""
 
-    def __init__(self, folder: Path, example: str, certificate: Path, server: RealServer) -> None:
+    def __init__(self, folder: Path, example: str, certificate: Path, server: RealServer, **instead: str) -> None:
+        """``instead``: another value of a setting of the example."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
@@ -58,6 +59,7 @@ class Proxy:
         else:
             changes |= {"bind :443": f"bind 127.0.0.1:{self.port}"}
             self._command = ["haproxy", "-db", "-f", f"{folder / example}"]
+        changes |= {f"{name} 0": f"{name} {value}" for name, value in instead.items()}
         for old, new in changes.items():
             assert old in text, f"{example} has no {old!r}"
             text = text.replace(old, new)
@@ -197,6 +199,18 @@ async def test_large_files_arrive_whole_by_every_protocol(
             assert sha256(server.file(stored).read_bytes()) == told.sha256
             assert str(told.content).startswith(f"{proxy.url}/files/")
             assert sha256((await client.get(str(told.content))).content) == told.sha256
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("protocol", ["tus", "ietf"])
+async def test_pieces_get_smaller_until_they_pass_a_proxy_with_a_limit_of_its_own(
+    server: RealServer, certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    data = make(tmp_path / "limited.bin", 5 * MIB + 1)
+    with Proxy(tmp_path, "nginx.conf", certificate, server, client_max_body_size="1m").running() as proxy:
+        told = (await put(f"{proxy.url}/files", tmp_path / "limited.bin", protocol=protocol, chunk_size=4 * MIB)).one
+    assert (told.outcome, told.chunk_size, told.sha256) == ("done", MIB, sha256(data)), told
 
 
 @pytest.mark.parametrize("version", ["--http1.1", "--http2"])

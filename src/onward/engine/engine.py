@@ -190,7 +190,7 @@ class Engine:
         await self.hooks.may(caller, cmd, None)
         repeated = await self._repeated(cmd)
         if repeated is not None:
-            return Outcome(upload=repeated)
+            return Outcome(upload=repeated, created=True)  # as the answer said that may have been lost
         name = cmd.spec.name
         held = await self._holder(name) if name else None
         if held is not None and _same_file(held, cmd.spec):
@@ -210,7 +210,8 @@ class Engine:
         upload, created = await self._begin(spec, cmd.policy, held, cmd)
         if created:
             return await self._first_bytes(upload, cmd, body, told)
-        await self._repeated(cmd)  # refuses if a rival was quicker to use this key for another request
+        if await self._repeated(cmd) is not None:  # refuses if a rival was quicker to use it for another request
+            return Outcome(upload=upload, created=True)
         return await self._declare_more(upload, cmd)
 
     async def _first_bytes(self, upload: Upload, cmd: Create, body: Body, told: Told | None) -> Outcome:

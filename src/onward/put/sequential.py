@@ -18,6 +18,8 @@ from onward.put.faults import NotTaken
 from onward.put.proof import content_of, over, verified
 from onward.put.source import Chunk, Source
 
+_LEAST: Final = 16 << 10
+"""A proxy that lets no such piece pass is none for uploads."""
 _UNKNOWN_METHOD: Final = frozenset({405, 501})
 _OTHER: Final = (
     "the server has other bytes than this file: it changed since an earlier try, but not its size and time. "
@@ -232,11 +234,12 @@ class Sequential:
                 return place
 
     def _is_too_large(self, refused: Refused, size: int) -> bool:
-        """Whether a smaller piece helps; the next ones then are."""
+        """Whether a smaller piece may help, be the limit the server's or that of a proxy; the next ones then are."""
         limit = refused.facts.get("limit")
-        if refused.code != "chunk-too-large" or not isinstance(limit, int) or not 0 < limit < size:
+        smaller = limit if isinstance(limit, int) and 0 < limit < size else size // 2
+        if refused.status != 413 or refused.code == "upload-too-large" or smaller < _LEAST:
             return False
-        self._piece = limit
+        self._piece = smaller
         return True
 
     # -- the end ------------------------------------------------------------------------------------

@@ -1,21 +1,16 @@
 import { ChunkSizer } from './core/adapt.js'
 import { BACKOFF } from './core/backoff.js'
 import { Gate } from './core/gate.js'
-import { Lazy } from './core/lazy.js'
+import { Lazy, part } from './core/lazy.js'
 import { Manager } from './core/manager.js'
 import { Records } from './core/records.js'
 import type { Room } from './core/room.js'
 import { Scheduler } from './core/scheduler.js'
-import type { Env, Hasher, HttpClient, Protocol, ResumeStore, Transport } from './core/seams.js'
+import type { Caller, Env, Hasher, HttpClient, Protocol, ResumeStore, Transport } from './core/seams.js'
 import { Speed } from './core/speed.js'
 import type { Source, Uploader, UploaderOptions } from './core/types.js'
 import { browserEnv } from './env/browser.js'
 import { sourcesOf } from './env/inputs.js'
-import { HashPool } from './hash/pool.js'
-import { startWorker } from './hash/start.js'
-import { HttpCaller } from './net/call.js'
-import { xhrClient } from './net/xhr.js'
-import { ChunkTransport } from './protocol/chunk.js'
 import { later } from './protocol/later.js'
 import { MemoryStore } from './store/memory.js'
 
@@ -31,10 +26,15 @@ export function createUploader(options: UploaderOptions): Uploader {
   const endpoint = new URL(options.endpoint, globalThis.location?.href).href
   const protocol = options.protocol ?? 'chunk'
   const net = options.net ?? defaultNet()
-  const hasher = options.checksum === false ? null : (options.hasher ?? defaultHasher())
+  const hashing = part(async () => (await import('./hash/hasher.js')).hasher())
+  const hasher = options.checksum === false ? null : (options.hasher ?? hasherIn(hashing))
   const stallMs = options.stallTimeoutMs ?? (net === fetching ? STALL_UNSEEN : STALL)
   const credentials = options.withCredentials ?? false
-  const via = new HttpCaller({ net, clock, headers: options.headers, credentials, stallMs })
+  const caller = part(async () => {
+    const [{ HttpCaller }] = await Promise.all([import('./net/call.js'), net === telling && import('./net/xhr.js')])
+    return new HttpCaller({ net, clock, headers: options.headers, credentials, stallMs })
+  })
+  const via: Caller = { call: async (request, signal) => (await caller.get()).call(request, signal) }
   const { baseMs: base = BACKOFF.base, capMs: cap = BACKOFF.cap, maxElapsedMs = DAY } = options.retry ?? {}
   const probe = async (): Promise<boolean> => {
     try {
@@ -45,13 +45,15 @@ export function createUploader(options: UploaderOptions): Uploader {
     }
   }
   const gate: Gate = new Gate(clock, options.probe === false ? null : probe, () => manager.connectionChanged())
+  const transport = part(() => transportFor(protocol, endpoint))
+  const tasks = part(async () => (await import('./core/task.js')).Task)
   const parallel = options.parallel === undefined || options.parallel === 'auto' ? env.lanes() : options.parallel
   const room: Room = {
     options,
     clock,
     random: env.random,
     id: env.id,
-    transport: options.transport ?? transportFor(protocol, endpoint),
+    transport: options.transport ?? later(protocol === 'chunk', transport),
     via,
     hasher,
     sizer: new ChunkSizer(options.chunkSize),
@@ -72,6 +74,13 @@ export function createUploader(options: UploaderOptions): Uploader {
     return new Follower({ clock, via, locks: env.locks, channel, lockName, stream: streamer(net, options) })
   })
   const channel = env.channel(`onward:uploads:${endpoint}`)
+  const prefetch = (): void => {
+    const parts: Lazy<unknown>[] = [tasks, caller, follower]
+    if (!options.transport) parts.push(transport)
+    if (hasher && !options.hasher) parts.push(hashing)
+    // What fails now is asked for again when it is needed, and told then.
+    for (const one of parts) one.get().catch(() => undefined)
+  }
   const close = async (): Promise<void> => {
     await follower.get().then(
       (one) => one.close(),
@@ -80,7 +89,17 @@ export function createUploader(options: UploaderOptions): Uploader {
     hasher?.close()
     channel.close()
   }
-  const manager: Manager = new Manager(options, { env, room, records, follower, sourcesOf, channel, close })
+  const manager: Manager = new Manager(options, {
+    env,
+    room,
+    records,
+    tasks,
+    follower,
+    sourcesOf,
+    channel,
+    prefetch,
+    close,
+  })
   return manager
 }
 
@@ -89,13 +108,10 @@ export function sourceOf(blob: Blob, name: string, more: Partial<Source> = {}): 
   return { name, size: blob.size, type: blob.type, slice: (start, end) => blob.slice(start, end), ...more }
 }
 
-function transportFor(protocol: Protocol, endpoint: string): Transport {
-  if (protocol === 'chunk') return new ChunkTransport(endpoint)
-  return later(false, async () =>
-    protocol === 'tus'
-      ? new (await import('./protocol/tus.js')).TusTransport(endpoint)
-      : new (await import('./protocol/ietf.js')).IetfTransport(endpoint),
-  )
+async function transportFor(protocol: Protocol, endpoint: string): Promise<Transport> {
+  if (protocol === 'tus') return new (await import('./protocol/tus.js')).TusTransport(endpoint)
+  if (protocol === 'ietf') return new (await import('./protocol/ietf.js')).IetfTransport(endpoint)
+  return new (await import('./protocol/chunk.js')).ChunkTransport(endpoint)
 }
 
 const fetching: HttpClient = {
@@ -103,8 +119,14 @@ const fetching: HttpClient = {
   stream: async (request) => (await import('./net/fetch.js')).fetchStream(request),
 }
 
+/** Only `XMLHttpRequest` tells how much of a body is on its way. */
+const telling: HttpClient = {
+  ...fetching,
+  send: async (request) => (await import('./net/xhr.js')).xhrSend(request),
+}
+
 function defaultNet(): HttpClient {
-  return typeof XMLHttpRequest === 'undefined' ? fetching : xhrClient
+  return typeof XMLHttpRequest === 'undefined' ? fetching : telling
 }
 
 function defaultStore(): ResumeStore {
@@ -117,14 +139,21 @@ function defaultStore(): ResumeStore {
   }
 }
 
-function defaultHasher(): Hasher {
-  const here = new Lazy(async () => (await import('./hash/sha256.js')).sha256)
-  if (typeof Worker === 'undefined') {
-    return {
-      digest: async (data) => (await here.get()).digest(data),
-      whole: async (data) => (await here.get()).whole?.(data) ?? '',
-      close: () => undefined,
-    }
+/** Closed before it was there, it never begins. */
+function hasherIn(lazy: Lazy<Hasher>): Hasher {
+  let made: Hasher | undefined
+  let isClosed = false
+  const get = async (): Promise<Hasher> => {
+    made = await lazy.get()
+    if (isClosed) throw new Error('the hasher was closed')
+    return made
   }
-  return new HashPool(startWorker, () => here.get())
+  return {
+    digest: async (data) => (await get()).digest(data),
+    whole: async (data) => (await get()).whole?.(data) ?? '',
+    close: () => {
+      isClosed = true
+      made?.close()
+    },
+  }
 }

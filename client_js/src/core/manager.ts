@@ -7,7 +7,7 @@ import type { Records } from './records.js'
 import type { Room } from './room.js'
 import type { Channel, Env, Locks, ResumeRecord, Standing, UploadSession } from './seams.js'
 import { eta } from './speed.js'
-import { Task } from './task.js'
+import type { Task } from './task.js'
 import type {
   AddInput,
   AddOptions,
@@ -35,10 +35,14 @@ export interface Parts {
   readonly env: Env
   readonly room: Room
   readonly records: Records
+  /** What one upload is made of: of no use before there is a file. */
+  readonly tasks: Lazy<typeof Task>
   readonly follower: Lazy<Following>
   /** What a person has chosen or dropped. Reads all that must be read at once before it returns. */
   sourcesOf(input: AddInput): Promise<Source[]>
   readonly channel: Channel
+  /** Begins to load what lies in files of its own, while the network is there. */
+  prefetch(): void
   close(): Promise<void>
 }
 type Listeners = { [K in keyof Events]: Set<(event: Events[K]) => void> }
@@ -50,6 +54,8 @@ export class Manager implements Uploader, House {
   readonly verify: House['verify']
   readonly keepHandles: boolean
   #tasks: Task[] = []
+  #kind!: typeof Task
+  #isOver = false
   readonly #byId = new Map<string, Task>()
   readonly #unfinished = new Set<Task>()
   readonly #told = new Map<Task, number>()
@@ -114,10 +120,11 @@ export class Manager implements Uploader, House {
 
   async add(input: AddInput, options: AddOptions = {}): Promise<UploadTask[]> {
     const reading = this.parts.sourcesOf(input)
-    // Loaded while the network is there; it is needed at the end.
-    void this.parts.follower.get().catch(() => undefined)
-    await this.records.load()
-    const sources = await reading
+    this.parts.prefetch()
+    const kind = this.parts.tasks.get()
+    // Read by now, or failed by now: both are waited for before either counts.
+    const [sources] = await Promise.all([reading, kind, this.records.load()])
+    this.#kind = await kind
     const added: Task[] = []
     for (let at = 0; at < sources.length; at += BATCH) {
       if (at) await this.#breath()
@@ -137,7 +144,10 @@ export class Manager implements Uploader, House {
   }
 
   async restore(): Promise<UploadTask[]> {
+    this.parts.prefetch()
     const records = (await this.records.load(true)).filter((record) => !this.#byId.has(record.key))
+    if (!records.length) return []
+    await this.#loaded()
     const tasks = records.map((record) => this.#restored(record))
     this.#enlist(tasks)
     await Promise.all(tasks.map((task) => task.wake()))
@@ -177,6 +187,7 @@ export class Manager implements Uploader, House {
     for (const leave of this.#leave) leave()
     this.room.scheduler.stop()
     this.room.gate.stop()
+    this.#isOver = true
     this.records.stop()
     this.#notifier.stop()
     this.#guard(false)
@@ -230,6 +241,18 @@ export class Manager implements Uploader, House {
 
   // -- within -----------------------------------------------------------------------------------------
 
+  /** Nobody waits for what is restored: it may take until the network is back. */
+  async #loaded(): Promise<void> {
+    const { clock } = this.room
+    try {
+      this.#kind = await this.parts.tasks.get()
+    } catch (error) {
+      if (this.#isOver) throw error
+      await new Promise<void>((resolve) => void clock.after(LOAD_AGAIN, resolve))
+      await this.#loaded()
+    }
+  }
+
   /** The page gets its turn. */
   #breath(): Promise<void> {
     return new Promise((resolve) => void this.room.clock.after(0, resolve))
@@ -241,7 +264,7 @@ export class Manager implements Uploader, House {
     const known = record && this.#byId.get(record.key)
     if (known && !known.over) return [known, source]
     if (record && !known) return [this.#restored(record), source]
-    const task = new Task(this, {
+    const task = new this.#kind(this, {
       key: this.parts.env.id(),
       serverName: (this.options.nameOf ?? nameOf)(source),
       name: source.name,
@@ -257,7 +280,7 @@ export class Manager implements Uploader, House {
   #restored(record: ResumeRecord): Task {
     const { key, name, relativePath, size, type, lastModified, meta } = record
     const serverName = (this.options.nameOf ?? nameOf)({ name, relativePath, size, type, slice: () => new Blob() })
-    const task = new Task(this, { key, serverName, name, relativePath, size, type, lastModified, meta })
+    const task = new this.#kind(this, { key, serverName, name, relativePath, size, type, lastModified, meta })
     task.restore(record)
     return task
   }

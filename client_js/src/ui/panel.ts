@@ -1,5 +1,6 @@
 /** Where files are dropped, and below it the uploads. The element and the page show this. */
 
+import type { UploadError } from '../core/errors.js'
 import type { AddInput, Source, Uploader, UploadTask } from '../core/types.js'
 import { h, setAttribute, setText } from './dom.js'
 import { type DropOptions, DropZone } from './dropzone.js'
@@ -105,7 +106,8 @@ export class Panel {
       }
       return pairs.length > 0 ? added : this.#added(added)
     } catch (error) {
-      this.#say(error instanceof Error ? error.message : this.#words.text('error.unknown'))
+      const { code, message } = error as Partial<UploadError>
+      this.#say(code === 'network' ? this.#words.text('error.network') : (message ?? this.#words.text('error.unknown')))
       return []
     }
   }

@@ -7,7 +7,7 @@ import { webLocks } from '../../src/env/locks.js'
 import { HashPool } from '../../src/hash/pool.js'
 import { sha256 } from '../../src/hash/sha256.js'
 import { startWorker } from '../../src/hash/start.js'
-import { xhrClient } from '../../src/net/xhr.js'
+import { xhrSend } from '../../src/net/xhr.js'
 import { IdbStore } from '../../src/store/idb.js'
 
 afterEach(() => vi.restoreAllMocks())
@@ -132,12 +132,12 @@ describe('requests', () => {
     const body = new Blob([new Uint8Array(300_000)])
     const request = { method: 'POST', url: '/there-is-nothing', headers: { 'X-Word': 'x' }, body, credentials: false }
     const { signal } = new AbortController()
-    const answer = await xhrClient.send({ ...request, signal, onProgress: (bytes) => sent.push(bytes) })
+    const answer = await xhrSend({ ...request, signal, onProgress: (bytes) => sent.push(bytes) })
     expect(answer.status).toBeGreaterThan(0)
     expect(answer.header('X-There-Is-None')).toBeNull()
     expect(sent.at(-1)).toBe(300_000)
     const stop = new AbortController()
-    const broken = xhrClient.send({ ...request, signal: stop.signal })
+    const broken = xhrSend({ ...request, signal: stop.signal })
     stop.abort()
     await expect(broken).rejects.toThrow(/no answer/)
   })
@@ -145,7 +145,7 @@ describe('requests', () => {
   test('without an answer are errors', async () => {
     const { signal } = new AbortController()
     const url = 'http://127.0.0.1:1/' // nobody listens there
-    await expect(xhrClient.send({ method: 'GET', url, headers: {}, credentials: false, signal })).rejects.toThrow()
+    await expect(xhrSend({ method: 'GET', url, headers: {}, credentials: false, signal })).rejects.toThrow()
   })
 })
 

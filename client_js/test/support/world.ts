@@ -6,6 +6,16 @@ import { MemoryStore } from '../../src/store/memory.js'
 import { FakeClock, settle } from './clock.js'
 import { FakeServer, sha } from './server.js'
 
+/** What the client loads in the background. */
+const loaded = Promise.all([
+  import('../../src/core/task.js'),
+  import('../../src/net/call.js'),
+  import('../../src/net/follow.js'),
+  import('../../src/protocol/chunk.js'),
+  import('../../src/protocol/ietf.js'),
+  import('../../src/protocol/tus.js'),
+])
+
 export const UNIT = 256 * 1024
 
 /** Bytes that differ everywhere, the same for the same seed. */
@@ -76,7 +86,7 @@ export class World {
 
   /** Long enough for whatever does not have to wait for long. */
   async run(ms = 60_000): Promise<void> {
-    await import('../../src/net/follow.js') // which the client loads in the background
+    await loaded
     await settle()
     await this.clock.pass(ms)
     await settle()

@@ -38,6 +38,8 @@ class Disk:
         self.token = token
         self._settled: set[str] = set()
         self._changes = 0
+        self.bodies = 0
+        """Bodies that are being written."""
         self.kernel_copies = True
         """False once the kernel has said that it cannot copy here."""
 

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+from collections.abc import Callable
 from typing import Final
 
 from onward.core.types import Buffer
 
-SIZE: Final = 512 << 10
-"""Bytes of one buffer: the most that one read brings."""
-SMALL: Final = 32 << 10
-"""Up to so many bytes are copied: that costs less than a buffer that is nearly empty."""
+SIZE: Final = 2 << 20
+"""Bytes of one buffer: the most that one read brings. Smaller ones cost more changes of thread."""
+WORTH: Final = 512 << 10
+"""What is left of a buffer takes further reads as long as it is so many bytes."""
+SMALL: Final = 256 << 10
+"""Fewer bytes are copied: they may have to wait for others before they are worth a write, and would hold a buffer."""
 SPARE: Final = 64 << 10
-"""The most that one read brings when all buffers are lent."""
+"""The most that one read brings when all buffers are lent; it is copied."""
 
 
 class _Loan(ctypes.Array[ctypes.c_ubyte]):
@@ -28,22 +31,24 @@ class _Loan(ctypes.Array[ctypes.c_ubyte]):
     _length_ = SIZE
 
     memory: mmap.mmap
-    home: list[mmap.mmap]
+    home: Buffers
 
     def __del__(self) -> None:
-        self.home.append(self.memory)
+        self.home.come_back(self.memory)
 
 
 class Buffers:
     """A fixed number of equal buffers, made when they are first needed.
 
     Reading goes in two steps with nothing between them: ``room``, then ``keep``. All readers on
-    one event loop share the buffer that is read into next, so one that waits for bytes holds none.
+    one event loop share the buffer that is read into, one behind the other, so one that waits for
+    bytes holds none.
     """
 
-    def __init__(self, most: int) -> None:
-        """``most``: how many there are."""
+    def __init__(self, most: int, freed: Callable[[], None]) -> None:
+        """``most``: how many there are. ``freed`` is called when one has come back, on whatever thread that is."""
         self.most = most
+        self._freed = freed
         self._free: list[mmap.mmap] = []
         self._made = 0
         self._room: memoryview | None = None
@@ -51,8 +56,18 @@ class Buffers:
 
     @property
     def lent(self) -> int:
-        """How many are in use."""
+        """How many hold bytes that somebody looks at, give or take the one that is read into."""
         return self._made - len(self._free) - (self._room is not None)
+
+    @property
+    def exhausted(self) -> bool:
+        """True when all are lent: what is read now has to be copied."""
+        return self._room is None and not self._free and self._made >= self.most
+
+    def come_back(self, memory: mmap.mmap) -> None:
+        """Only for a loan that dies."""
+        self._free.append(memory)
+        self._freed()
 
     def room(self) -> memoryview:
         """Where the next bytes may be read to."""
@@ -65,9 +80,9 @@ class Buffers:
         room = self._room
         if room is None:
             return bytes(self._spare[:size])
-        if size <= SMALL:
+        if size < SMALL:
             return bytes(room[:size])
-        self._room = None
+        self._room = room[size:] if len(room) - size >= WORTH else None
         return room[:size]
 
     def trim(self) -> None:
@@ -86,7 +101,7 @@ class Buffers:
         else:
             return None
         loan = _Loan.from_buffer(memory)
-        loan.memory, loan.home = memory, self._free
+        loan.memory, loan.home = memory, self
         return memoryview(loan).cast("B")
 
 

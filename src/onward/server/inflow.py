@@ -5,34 +5,80 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from uvicorn._types import ASGIReceiveEvent
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from onward.core.buffers import SIZE, SPARE, Buffers
+from onward.core.buffers import SIZE, Buffers
 from onward.core.types import Buffer
 
 WORTH: Final = 64 << 10
 """Bytes still to come from which on it is worth the trouble."""
-AHEAD: Final = 4 * SIZE
-"""The most that is read ahead of one app; less where many bodies come at a time."""
+AHEAD: Final = 2 * SIZE
+"""The most that waits for one app before reading pauses."""
+SHARE: Final = SIZE // 2
+"""The same where many bodies come at a time."""
+REST: Final = 5.0
+"""Seconds without a body after which the buffers' memory is given back."""
+PATIENCE: Final = 0.1
+"""Seconds that an app waits for a free buffer; then its bytes are copied."""
 
 
 class Reading:
-    """What all bodies of a process share: the buffers, and how far each may be read ahead of its app."""
+    """What all bodies of a process share: the buffers, and whose turn it is when there are not enough."""
 
     def __init__(self, most: int) -> None:
         """``most``: buffers there are."""
-        self.buffers = Buffers(most)
+        self.buffers = Buffers(most, self._freed)
         self.bodies = 0
         """Bodies that are being read."""
+        self._queue: deque[Inflow] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._resting: asyncio.TimerHandle | None = None
 
     @property
     def ahead(self) -> int:
-        """Bytes that may wait for one app before reading pauses: half the buffers are for what apps have taken."""
-        return max(SPARE, min(AHEAD, self.buffers.most * SIZE // 2 // max(1, self.bodies)))
+        """Bytes that may wait for one app before reading pauses; also the most that one read brings."""
+        return max(SHARE, min(AHEAD, self.buffers.most * SIZE // 4 // max(1, self.bodies)))
+
+    def begin(self) -> None:
+        """A body comes."""
+        self.bodies += 1
+
+    def end(self, inflow: Inflow) -> None:
+        """Nothing more of a body will be read."""
+        self.bodies -= 1
+        with suppress(ValueError):
+            self._queue.remove(inflow)
+        if not self.bodies and self._resting is None:
+            self._resting = asyncio.get_running_loop().call_later(REST, self._rest)
+
+    def has_room(self, inflow: Inflow) -> bool:
+        """True if there is a buffer to read into; else the body is told when it is its turn."""
+        if not self.buffers.exhausted:
+            return True
+        if inflow not in self._queue:
+            self._loop = asyncio.get_running_loop()
+            self._queue.append(inflow)
+        return not self.buffers.exhausted  # one may have come back meanwhile, and nobody was told
+
+    def pass_on(self) -> None:
+        """If there is a buffer for somebody who waits for one, it is their turn."""
+        while self._queue and not self.buffers.exhausted:
+            if self._queue.popleft().go_on():
+                return
+
+    def _rest(self) -> None:
+        self._resting = None
+        if not self.bodies:
+            self.buffers.trim()
+
+    def _freed(self) -> None:
+        if self._queue and self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.pass_on)
 
 
 class Inflow(asyncio.BufferedProtocol):
@@ -55,7 +101,7 @@ class Inflow(asyncio.BufferedProtocol):
         self._waiting = len(first)
         self._ended = False
         self._waiter: asyncio.Future[None] | None = None
-        reading.bodies += 1
+        reading.begin()
 
     @property
     def over(self) -> bool:
@@ -67,24 +113,40 @@ class Inflow(asyncio.BufferedProtocol):
         while not self._pieces:
             if self._ended:
                 return {"type": "http.disconnect"}
-            self._flow.resume_reading()
-            self._waiter = self._connection.loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
+            await self._more()
         piece = self._pieces.popleft()
         self._waiting -= len(piece)
-        if not self._ended and self._waiting < self._reading.ahead:
-            self._flow.resume_reading()
+        self.go_on()
         more = bool(self._left or self._pieces)
         return {"type": "http.request", "body": piece, "more_body": more}  # type: ignore[typeddict-item]  # a view
+
+    async def _more(self) -> None:
+        self.go_on()
+        loop = self._connection.loop
+        starving = loop.call_later(PATIENCE, self._flow.resume_reading) if self._flow.read_paused else None
+        self._waiter = loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+            if starving is not None:
+                starving.cancel()
+
+    def go_on(self) -> bool:
+        """Read on, unless enough waits for the app or there is no room; whether it does."""
+        if self._ended:
+            return False
+        if self._waiting < self._reading.ahead and self._reading.has_room(self):
+            self._flow.resume_reading()
+            return True
+        self._flow.pause_reading()
+        return False
 
     def end(self) -> None:
         """Nothing more will come; what came can still be received."""
         if not self._ended:
             self._ended = True
-            self._reading.bodies -= 1
+            self._reading.end(self)
         self._wake()
 
     def drop(self) -> None:
@@ -99,7 +161,7 @@ class Inflow(asyncio.BufferedProtocol):
     # What the transport tells
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._reading.buffers.room()[: self._left]
+        return self._reading.buffers.room()[: min(self._left, self._reading.ahead)]
 
     def buffer_updated(self, nbytes: int) -> None:
         self._pieces.append(self._reading.buffers.keep(nbytes))
@@ -109,8 +171,8 @@ class Inflow(asyncio.BufferedProtocol):
             self.end()
             self._whole()
             return
-        if self._waiting >= self._reading.ahead:
-            self._flow.pause_reading()
+        self.go_on()
+        self._reading.pass_on()
         self._wake()
 
     def eof_received(self) -> None:

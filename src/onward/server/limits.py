@@ -15,8 +15,8 @@ from onward.server.inflow import Reading
 KEEP_ALIVE: Final = 15
 """Seconds that a connection between two requests stays open."""
 
-BUFFERS: Final = 64
-"""Buffers that bodies are read into, of 512 KiB each; beyond them bytes are copied."""
+BUFFERS: Final = 24
+"""Buffers that bodies are read into, of 2 MiB each; beyond them bytes are copied."""
 
 PROTOCOL: Final = "onward.server.protocol:Connection"
 

@@ -23,12 +23,10 @@ from onward.storage.local.disk import Disk, assembled, flat, home, manifest, par
 
 GATHER: Final = 256 << 10
 """Bytes worth a hop."""
-MOST: Final = 1 << 20
+MOST: Final = 2 << 20
 """Bytes gathered while the disk is busy; then the body has to wait."""
 TOGETHER: Final = 16 << 20
 """The same for all bodies together: where many come at a time, each may gather less."""
-SIDE_BY_SIDE: Final = 2
-"""Lots of one body on disk threads at a time: while one is written, the next is hashed."""
 QUIET: Final = 1.0
 """Seconds after which gathered bytes are written even if they are few."""
 
@@ -113,8 +111,13 @@ class _Pouring:
         """True when it is time to send a lot, or to wait until one can be sent."""
         if self._lot.size < GATHER:
             return False
-        busy = len(self._running) >= SIDE_BY_SIDE and not self._running[0].done()
+        busy = len(self._running) >= self._side_by_side and not self._running[0].done()
         return not busy or self._lot.size >= min(MOST, TOGETHER // self._disk.bodies)
+
+    @property
+    def _side_by_side(self) -> int:
+        # While one lot of a lone body is written, the next is hashed. Several bodies keep the threads busy as it is.
+        return 2 if self._disk.bodies == 1 else 1
 
     def add(self, block: Buffer) -> None:
         if not self._lot.blocks:
@@ -123,7 +126,7 @@ class _Pouring:
 
     async def send(self) -> None:
         """Have the lot hashed and written; waits if too many are on their way."""
-        while self._running and (len(self._running) >= SIDE_BY_SIDE or self._running[0].done()):
+        while self._running and (len(self._running) >= self._side_by_side or self._running[0].done()):
             await self._disk.ended(self._running.popleft())
         self._start()
 
@@ -148,12 +151,12 @@ class _Pouring:
     def _start(self) -> None:
         self._hush()
         lot, self._lot = self._lot, Lot(self._lot.hashed)
-        self._running.append(self._disk.start(partial(self._target.take, lot)))
+        self._running.append(self._disk.start_lot(partial(self._target.take, lot)))
 
     def _send_few(self) -> None:
         while self._running and self._running[0].done() and self._running[0].exception() is None:
             self._running.popleft()
-        if len(self._running) < SIDE_BY_SIDE:
+        if len(self._running) < self._side_by_side:
             self._start()
         else:
             # The disk is slow, or it has failed: that is raised when the next lot is sent.

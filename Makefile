@@ -1,12 +1,14 @@
 # One list of commands. `make setup` makes .venv; each target sets up what it needs first.
 .DEFAULT_GOAL := help
-.PHONY: help setup serve worker test test-tools test-deep lint bench docs lock clean
+.PHONY: help setup serve worker test test-tools test-deep lint client bench docs lock clean
 
 BIN := .venv/bin
 STAMP := .venv/.set-up
 ARGS ?=
 PYTHON_TESTS := tests/unit tests/property tests/integration
-OTHER_TESTS := tests $(PYTHON_TESTS:%=--ignore=%)
+BROWSER_TESTS := tests/browser
+OTHER_TESTS := tests $(PYTHON_TESTS:%=--ignore=%) --ignore=$(BROWSER_TESTS)
+SIDE_BY_SIDE := -n 2 --dist worksteal
 export HYPOTHESIS_PROFILE ?= ci
 
 help: ## Show this list
@@ -31,8 +33,9 @@ test: ## Set up, lint and run all tests that a change must pass
 	@rm -f .ci/times
 	@.ci/stage "set-up" 4 $(MAKE) --no-print-directory setup test-tools
 	@.ci/stage "lint and types" 1 $(MAKE) --no-print-directory lint
-	@.ci/stage "python" 6 $(BIN)/pytest $(PYTHON_TESTS)
-	@.ci/stage "protocols and clients" 5 $(BIN)/pytest $(OTHER_TESTS)
+	@.ci/stage "python" 6 $(BIN)/pytest $(SIDE_BY_SIDE) $(PYTHON_TESTS)
+	@.ci/stage "protocols and clients" 5 $(BIN)/pytest $(SIDE_BY_SIDE) $(OTHER_TESTS)
+	@.ci/stage "browser" 4 $(BIN)/pytest $(SIDE_BY_SIDE) $(BROWSER_TESTS)
 
 test-deep: setup test-tools ## The long runs: thousands of histories, hundreds of power cuts (hours)
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest --timeout 7200 -m "deep or not deep"
@@ -41,6 +44,10 @@ lint: setup ## Ruff, its formatter, mypy --strict
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+client: ## Build the browser client, and the page into the package (needs Node 20)
+	@.ci/setup client
+	npm run --prefix client_js --silent build
 
 bench: setup ## Measure on this machine; prints the tables of the README
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -22,10 +22,16 @@ class Figure:
     more_is_better: bool = False
     bound: float | None = None
     """What it must not fall short of even where the machine is busy."""
+    cpu: float | None = None
+    """Seconds of processor time that the server used for 1 GiB, or for 1 000 requests."""
+    memory: float | None = None
+    """The most MiB that the server had resident."""
     note: str = ""
     least: float | None = None
     """The smallest and the greatest of several runs."""
     most: float | None = None
+    section: str = ""
+    """The goal, or the group of measures, that it belongs to."""
 
     @property
     def met(self) -> bool | None:
@@ -50,7 +56,18 @@ def medians(runs: Sequence[Iterable[Figure]]) -> list[Figure]:
     merged = []
     for figures in found.values():
         values = [figure.value for figure in figures]
-        merged.append(replace(figures[-1], value=statistics.median(values), least=min(values), most=max(values)))
+        cpu = [figure.cpu for figure in figures if figure.cpu is not None]
+        memory = [figure.memory for figure in figures if figure.memory is not None]
+        merged.append(
+            replace(
+                figures[-1],
+                value=statistics.median(values),
+                least=min(values),
+                most=max(values),
+                cpu=statistics.median(cpu) if cpu else None,
+                memory=max(memory) if memory else None,
+            )
+        )
     return merged
 
 

@@ -1,4 +1,4 @@
-"""Chunks sent as fast as they are taken, from a process of its own: ``python -m benchmarks.load``.
+"""Bytes sent as fast as they are taken, from a process of its own: ``python -m benchmarks.load``.
 
 The bytes go from the page cache to the socket by ``sendfile``; this process does not touch them.
 It reads its order as JSON from standard input and writes what came of it to standard output.
@@ -17,34 +17,35 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Final
 
 from benchmarks.source import Source
 from benchmarks.wire import HOST, Line
 
 _ANSWER: Final = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
+_TAKEN: Final = (200, 201, 202, 204)
 _PATIENCE: Final = 900.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
-    """What to send where. ``flat``: the chunk size is declared, so that each byte's place is known."""
+class Ask:
+    """One request whose body is a run of the file, with a few bytes before and after it where a form wants them."""
 
-    port: int
-    name: str
-    file: str
+    method: str
+    path: str
+    start: int
     size: int
-    chunk_size: int
-    digests: list[str]
-    connections: int
-    flat: bool
+    headers: dict[str, str] = field(default_factory=dict)
+    before: str = ""
+    after: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sent:
-    """What came of it. Seconds; ``latencies`` are those of single chunks, from first byte to answer."""
+    """What came of it. Seconds; ``latencies`` are those of single requests, from first byte to answer."""
 
     began: float
     """By ``time.perf_counter``, which all processes share."""
@@ -53,21 +54,12 @@ class Sent:
     latencies: list[float]
 
 
-def send(source: Source, *, port: int, name: str, connections: int, flat: bool) -> Sent:
-    """Have all chunks of a source stored, from a process of its own. Raises if one is refused."""
-    order = Order(
-        port=port,
-        name=name,
-        file=str(source.path),
-        size=source.size,
-        chunk_size=source.chunk_size,
-        digests=list(source.chunk_digests),
-        connections=connections,
-        flat=flat,
-    )
+def send(file: Path, asks: Sequence[Ask], *, port: int, connections: int) -> Sent:
+    """Have requests answered, so many at a time, from a process of its own. Raises if one is refused."""
+    order = {"port": port, "file": str(file), "connections": connections, "asks": [asdict(ask) for ask in asks]}
     done = subprocess.run(
         [sys.executable, "-m", __spec__.name],
-        input=json.dumps(asdict(order)).encode(),
+        input=json.dumps(order).encode(),
         stdout=subprocess.PIPE,
         timeout=_PATIENCE,
         check=True,
@@ -75,9 +67,22 @@ def send(source: Source, *, port: int, name: str, connections: int, flat: bool) 
     return Sent(**json.loads(done.stdout))
 
 
+def chunks(source: Source, name: str, *, flat: bool) -> list[Ask]:
+    """The chunks of a file as the chunk API takes them; ``flat``: their size is declared."""
+    asks = []
+    for number, digest in enumerate(source.chunk_digests, 1):
+        start = (number - 1) * source.chunk_size
+        headers = {"Content-Type": "application/octet-stream", "Content-Digest": digest}
+        if flat:
+            headers["Upload-Chunk-Size"] = str(source.chunk_size)
+        size = min(source.chunk_size, source.size - start)
+        asks.append(Ask(method="POST", path=f"/upload/{name}-{number}", start=start, size=size, headers=headers))
+    return asks
+
+
 @contextlib.contextmanager
 def discarding() -> Iterator[int]:
-    """The port of a process that takes chunks and drops them."""
+    """The port of a process that takes requests and drops their bodies."""
     with (
         socket.create_server((HOST, 0), backlog=128) as listener,
         subprocess.Popen(
@@ -91,25 +96,25 @@ def discarding() -> Iterator[int]:
 
 
 class _Sender:
-    """As many threads as connections; each takes the next chunk when its last one is answered."""
+    """As many threads as connections; each takes the next request when its last one is answered."""
 
-    def __init__(self, order: Order) -> None:
-        self._order = order
-        self._numbers: queue.SimpleQueue[int] = queue.SimpleQueue()
-        for number in range(1, len(order.digests) + 1):
-            self._numbers.put(number)
-        self._start = threading.Barrier(order.connections + 1)
-        self._file = os.open(order.file, os.O_RDONLY)
+    def __init__(self, port: int, file: str, asks: Sequence[Ask], connections: int) -> None:
+        self._port = port
+        self._asks: queue.SimpleQueue[Ask] = queue.SimpleQueue()
+        for ask in asks:
+            self._asks.put(ask)
+        self._threads = [threading.Thread(target=self._work) for _ in range(connections)]
+        self._start = threading.Barrier(connections + 1)
+        self._file = os.open(file, os.O_RDONLY)
         self._latencies: list[float] = []
         self._failures: list[BaseException] = []
 
     def run(self) -> Sent:
-        threads = [threading.Thread(target=self._work) for _ in range(self._order.connections)]
-        for thread in threads:
+        for thread in self._threads:
             thread.start()
         self._start.wait()
         began, cpu = time.perf_counter(), time.process_time()
-        for thread in threads:
+        for thread in self._threads:
             thread.join()
         seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
         if self._failures:
@@ -117,38 +122,34 @@ class _Sender:
         return Sent(began=began, seconds=seconds, cpu=cpu, latencies=self._latencies)
 
     def _work(self) -> None:
-        line = Line(self._order.port)
+        line = Line(self._port)
         self._start.wait()
         with contextlib.closing(line):
             while not self._failures:
                 try:
-                    number = self._numbers.get_nowait()
+                    ask = self._asks.get_nowait()
                 except queue.Empty:
                     return
                 try:
-                    self._store(line, number)
+                    self._send(line, ask)
                 except BaseException as error:  # noqa: BLE001 - raised by run
                     self._failures.append(error)
 
-    def _store(self, line: Line, number: int) -> None:
-        order = self._order
-        start = (number - 1) * order.chunk_size
-        size = min(order.chunk_size, order.size - start)
-        headers = {
-            "Content-Type": "application/octet-stream",
-            "Content-Length": str(size),
-            "Content-Digest": order.digests[number - 1],
-        }
-        if order.flat:
-            headers["Upload-Chunk-Size"] = str(order.chunk_size)
+    def _send(self, line: Line, ask: Ask) -> None:
+        before, after = ask.before.encode(), ask.after.encode()
+        length = {"Content-Length": str(len(before) + ask.size + len(after))}
         began = time.perf_counter()
-        line.send("POST", f"/upload/{order.name}-{number}", headers, more=True)
+        line.send(ask.method, ask.path, ask.headers | length, more=True)
         with contextlib.suppress(BrokenPipeError):  # refused: the answer says why
-            line.send_file(self._file, start, size)
+            if before:
+                line.send_bytes(before)
+            line.send_file(self._file, ask.start, ask.size)
+            if after:
+                line.send_bytes(after)
         status, body = line.answer()
         self._latencies.append(time.perf_counter() - began)
-        if status != 201:
-            raise ConnectionError(f"chunk {number} was answered with {status}: {body.decode(errors='replace')}")
+        if status not in _TAKEN:
+            raise ConnectionError(f"{ask.method} {ask.path} was answered with {status}: {body[:500]!r}")
 
 
 def _discard(listener: socket.socket) -> None:
@@ -172,8 +173,15 @@ def _drop(taken: socket.socket) -> None:
             taken.sendall(_ANSWER)
 
 
+def _main(order: dict[str, object]) -> Sent:
+    asks = order.pop("asks")
+    if not isinstance(asks, list):
+        raise TypeError("an order has a list of requests")
+    return _Sender(asks=[Ask(**ask) for ask in asks], **order).run()  # type: ignore[arg-type]  # plain JSON
+
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["discard"]:
         _discard(socket.socket(fileno=int(sys.argv[2])))
     else:
-        print(json.dumps(asdict(_Sender(Order(**json.load(sys.stdin))).run())))
+        print(json.dumps(asdict(_main(json.load(sys.stdin)))))

@@ -119,7 +119,7 @@ def start(folder: Path, uploads: int = UPLOADS) -> Iterator[Figure]:
             bare = empty.wait_for("/ready")
         finally:
             empty.stop()
-        asyncio.run(_fill(data, uploads))
+        asyncio.run(fill(data, uploads))
         yield from _started(data, uploads, bare)
     finally:
         shutil.rmtree(data, ignore_errors=True)
@@ -153,23 +153,28 @@ def _started(data: Path, uploads: int, bare: float) -> Iterator[Figure]:
     yield Figure(measure="peak memory of the worker, start", value=memory[1] / MIB, unit="MiB", goal=100)
 
 
-async def _fill(data: Path, uploads: int) -> None:
+async def fill(data: Path, uploads: int, *, every_is_open: bool = False) -> list[UploadId]:
+    """Write the journal of so many uploads; their ids."""
     journal = SqliteJournal(data / "onward.db", full_sync=False)
     chance, now = random.Random(1), time.time()
+    ids: list[UploadId] = []
     try:
         for first in range(0, uploads, _TOGETHER):
             numbers = range(first, min(first + _TOGETHER, uploads))
-            await asyncio.gather(*(_create(journal, number, chance, now) for number in numbers))
+            ids += await asyncio.gather(
+                *(_create(journal, 0 if every_is_open else number, number, chance, now) for number in numbers)
+            )
     finally:
         await journal.close()
+    return ids
 
 
-async def _create(journal: SqliteJournal, number: int, chance: random.Random, now: float) -> None:
+async def _create(journal: SqliteJournal, kind: int, number: int, chance: random.Random, now: float) -> UploadId:
     id = make_id(chance.randbytes(16))
     name = ClientName(None, f"film {number}.mkv")
     got = await journal.create(
         id,
-        _life(id, name, chance, number),
+        _life(id, name, chance, kind),
         at=now - chance.uniform(0, 6) * _DAY,
         name=name,
         replaces=None,
@@ -178,17 +183,18 @@ async def _create(journal: SqliteJournal, number: int, chance: random.Random, no
     )
     if got != id:
         raise ValueError(f"{name.name} is there already")
+    return id
 
 
-def _life(id: UploadId, name: ClientName, chance: random.Random, number: int) -> Sequence[AnyEvent]:
+def _life(id: UploadId, name: ClientName, chance: random.Random, kind: int) -> Sequence[AnyEvent]:
     """Of fifty uploads one is unfinished, one has failed, the others are done."""
     whole = Digest("sha-256", chance.randbytes(32))
     spec = Spec(name=name, declared=Declaration(layout=Layout.FLAT, part_size=8 * MIB, length=8 * MIB))
     begun = Created(id=id, spec=spec, policy=Policy())
-    if number % 50 == 0:
-        return [begun]
+    if kind % 50 == 0:
+        return [begun, Stored(key=0, size=MIB, digest=whole)]
     stored, sealed = Stored(key=0, size=8 * MIB, digest=whole), Sealed(length=8 * MIB, parts=1)
-    if number % 50 == 1:
+    if kind % 50 == 1:
         return [begun, stored, sealed, Failed(code="digest-mismatch")]
     return [begun, stored, sealed, Published(ref=name.name, size=8 * MIB, digest=whole)]
 

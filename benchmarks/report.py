@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.figures import Figure
 
-HEADS = ("measure", "figure", "goal", "met", "note")
+HEADS = ("measure", "figure", "goal", "met", "CPU", "MiB", "note")
 
 
 def machine(data: Path) -> dict[str, str]:
@@ -28,9 +28,14 @@ def machine(data: Path) -> dict[str, str]:
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """A Markdown table that reads well as plain text, too."""
+    """A Markdown table that reads well as plain text, too.
+
+    ``CPU``: the server's processor seconds for 1 GiB, or for 1 000 requests. ``MiB``: the most that it had resident.
+    """
     rows = [HEADS, *(_row(figure) for figure in figures)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADS))]
+    used = [column for column in range(len(HEADS)) if any(row[column] for row in rows[1:])]
+    rows = [tuple(row[column] for column in used) for row in rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(used))]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
     ]
@@ -55,7 +60,9 @@ def _row(figure: Figure) -> tuple[str, ...]:
     met = {None: "", True: "yes", False: "no"}[figure.met]
     if not figure.in_bounds:
         met = "OUT OF BOUNDS"
-    return figure.measure, value, goal, met, figure.note
+    cpu = "" if figure.cpu is None else f"{figure.cpu:.2f}"
+    memory = "" if figure.memory is None else f"{figure.memory:.0f}"
+    return figure.measure, value, goal, met, cpu, memory, figure.note
 
 
 def _number(value: float, unit: str = "") -> str:

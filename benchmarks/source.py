@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import os
 from dataclasses import dataclass
@@ -42,12 +43,31 @@ def make(path: Path, size: int, chunk_size: int) -> Source:
     return Source(path=path, size=size, chunk_size=chunk_size, sha256=whole.hexdigest(), chunk_digests=tuple(digests))
 
 
-def check(path: Path, source: Source) -> None:
-    """Raises ``ValueError`` unless the file at ``path`` is the source, byte for byte by its SHA-256."""
-    whole = hashlib.sha256()
-    block = bytearray(2 * MIB)
-    with path.open("rb") as file:
-        while got := file.readinto(block):
-            whole.update(memoryview(block)[:got])
-    if whole.hexdigest() != source.sha256:
+def check(path: Path, source: Source, start: int = 0, size: int | None = None) -> None:
+    """Raises ``ValueError`` unless the file at ``path`` is the source, or that run of it, by its SHA-256."""
+    size = source.size if size is None else size
+    wanted = source.sha256 if size == source.size else _digest_of_run(source.path, start, size)
+    if path.stat().st_size != size or _digest(path, 0, size) != wanted:
         raise ValueError(f"{path} is not what was uploaded")
+
+
+def check_run(path: Path, start: int, source: Source) -> None:
+    """Raises ``ValueError`` unless the file at ``path`` holds the whole source from ``start`` on."""
+    if _digest(path, start, source.size) != source.sha256:
+        raise ValueError(f"{path} is not what was uploaded")
+
+
+@functools.cache
+def _digest_of_run(path: Path, start: int, size: int) -> str:
+    return _digest(path, start, size)
+
+
+def _digest(path: Path, start: int, size: int) -> str:
+    whole = hashlib.sha256()
+    block = memoryview(bytearray(2 * MIB))
+    with path.open("rb", buffering=0) as file:
+        file.seek(start)
+        while size and (got := file.readinto(block[: min(size, len(block))])):
+            whole.update(block[:got])
+            size -= got
+    return whole.hexdigest()

@@ -29,20 +29,6 @@ _NAME: Final = "bench.bin"
 _LOOK_EVERY: Final = 0.005
 
 
-def ceiling(source: Source) -> Iterator[Figure]:
-    """What the sender itself is able to do, against a server that drops everything."""
-    with load.discarding() as port:
-        sent = load.send(source, port=port, name=_NAME, connections=CONNECTIONS, flat=True)
-    note = f"sender's CPU {sent.cpu * GIB / source.size:.2f} s/GiB"
-    yield Figure(
-        measure="the sender alone, bytes dropped",
-        value=source.size / MIB / sent.seconds,
-        unit="MiB/s",
-        more_is_better=True,
-        note=note,
-    )
-
-
 def transfer(source: Source, folder: Path, layout: str) -> Iterator[Figure]:
     """Store all chunks of the source, 16 at a time, complete, wait for the file and hold it against the source."""
     data = folder / layout
@@ -59,14 +45,15 @@ def _measured(source: Source, served: Served, layout: str) -> Iterator[Figure]:
         _expect(line.ask("POST", "/upload", json.dumps({"name": _NAME, "size": source.size}).encode()), 201)
         cpu = served.server.cpu
         with probing(served.port, f"/upload/{_NAME}") as asked:
-            sent = load.send(source, port=served.port, name=_NAME, connections=CONNECTIONS, flat=layout == "flat")
+            asks = load.chunks(source, _NAME, flat=layout == "flat")
+            sent = load.send(source.path, asks, port=served.port, connections=CONNECTIONS)
         cpu = served.server.cpu - cpu
         heads = [took for began, took in asked if 0 <= began - sent.began <= sent.seconds]
         yield from _intake(source, layout, sent, cpu)
         yield from _heads(layout, heads)
         cpu = served.worker.cpu
         order = {"total_chunks": source.chunks, "size": source.size, "sha256": source.sha256}
-        seconds = _complete(line, _NAME, order)
+        seconds = complete(line, _NAME, order)
         check(served.files / _NAME, source)
         yield Figure(
             measure=f"verified merge, {layout}",
@@ -118,10 +105,10 @@ def _heads(layout: str, took: Sequence[float]) -> Iterator[Figure]:
 def warm_up(line: Line) -> None:
     """Have a small file published: then the worker is there, and both have loaded what they need."""
     _expect(line.ask("POST", "/upload/small.bin-1", b"small", "application/octet-stream"), 201)
-    _complete(line, "small.bin", {"total_chunks": 1})
+    complete(line, "small.bin", {"total_chunks": 1})
 
 
-def _complete(line: Line, name: str, order: Mapping[str, object]) -> float:
+def complete(line: Line, name: str, order: Mapping[str, object]) -> float:
     """Seconds from the request that seals to the answer that says done."""
     body = json.dumps({"file_unique_name": name, **order}).encode()
     began = time.perf_counter()

@@ -42,19 +42,23 @@ class Line:
 
     def answer(self, *, bare: bool = False) -> tuple[int, bytes]:
         """The status and the body of the next answer; ``bare``: one to ``HEAD``, whose length is not sent."""
+        status, _, body = self.whole_answer(bare=bare)
+        return status, body
+
+    def whole_answer(self, *, bare: bool = False) -> tuple[int, dict[str, str], bytes]:
+        """The next answer with its fields, their names in small letters."""
         while (end := self._rest.find(b"\r\n\r\n")) < 0:
             self._receive()
-        head, self._rest = bytes(self._rest[:end]), self._rest[end + 4 :]
-        status, *fields = head.split(b"\r\n")
-        length = 0
-        for field in fields:
-            name, _, value = field.partition(b":")
-            if name.lower() == b"content-length" and not bare:
-                length = int(value)
-        while len(self._rest) < length:
-            self._receive()
-        body, self._rest = bytes(self._rest[:length]), self._rest[length:]
-        return int(status.split()[1]), body
+        head, self._rest = bytes(self._rest[:end]).decode("latin-1"), self._rest[end + 4 :]
+        first, *lines = head.split("\r\n")
+        fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        if bare:
+            body = b""
+        elif fields.get("transfer-encoding", "").lower() == "chunked":
+            body = self._chunks()
+        else:
+            body = self._take(int(fields.get("content-length", "0")))
+        return int(first.split()[1]), fields, body
 
     def ask(self, method: str, path: str, body: bytes = b"", kind: str = "application/json") -> tuple[int, bytes]:
         """One whole exchange."""
@@ -67,6 +71,22 @@ class Line:
     def close(self) -> None:
         """Hang up."""
         self._socket.close()
+
+    def _chunks(self) -> bytes:
+        body = b""
+        while True:
+            while (end := self._rest.find(b"\r\n")) < 0:
+                self._receive()
+            size = int(self._take(end + 2).split(b";")[0], 16)
+            body += self._take(size + 2)[:size]
+            if not size:
+                return body
+
+    def _take(self, size: int) -> bytes:
+        while len(self._rest) < size:
+            self._receive()
+        taken, self._rest = bytes(self._rest[:size]), self._rest[size:]
+        return taken
 
     def _receive(self) -> None:
         piece = self._socket.recv(1 << 18)

@@ -44,7 +44,7 @@ _ALSO_WATCHED: Final = (
 # What may be done on the loop all the same, as (file, functions), each with its reason.
 _EXEMPT: Final = (
     # An empty file is opened, locked without waiting, or unlinked: a few microseconds, a hop to a thread costs more.
-    ("onward/locks/file/spanfile.py", {"lock", "forget"}),
+    ("onward/locks/file/spanfile.py", {"lock", "forget", "is_free"}),
     # The socket by which processes ask each other for a lock: bound once, rung without waiting.
     ("onward/locks/file/bell.py", {"listen", "ring", "close"}),
 )

@@ -17,13 +17,15 @@ from litestar.openapi.spec import License
 from onward import config
 from onward.config import Settings
 from onward.engine.engine import Engine
-from onward.engine.sweep import Sweeper, sweep
+from onward.engine.sweep import Sweeper, Teller, sweep
 from onward.ports import Hooks
+from onward.web.bench import Bench
 from onward.web.docs import docs_routes
 from onward.web.faults import HANDLERS
 from onward.web.feed import Feed
 from onward.web.plugin import OnwardConfig, OnwardPlugin, OpenEngine
 from onward.web.probes import probe_routes
+from onward.web.ui import ui_routes
 from onward.worker import equip, open_jobs, receive
 
 log = logging.getLogger("onward.app")
@@ -81,7 +83,7 @@ async def _work(settings: Settings, engine: Engine, stop: anyio.Event) -> None:
         yield engine
 
     while not stop.is_set():
-        broker, work = equip(settings, open_engine=shared, background=(Sweeper(),))
+        broker, work = equip(settings, open_engine=shared, background=(Sweeper(), Teller()))
         try:
             await receive(broker, work, stop, at_once=settings.merges)
         except Exception:
@@ -94,16 +96,29 @@ def create_app(settings: Settings, *, engine: OpenEngine | None = None, feed: Fe
 
     ``engine`` stands in for the one that settings choose, ``feed`` says how often listeners are told.
     """
-    plugin = OnwardPlugin(OnwardConfig(settings=settings, engine=engine or opening(settings), feed=feed or Feed()))
+    bench = Bench((settings.upload_path, settings.files_path)) if settings.demo else None
+    plugin = OnwardPlugin(
+        OnwardConfig(
+            settings=settings,
+            engine=engine or opening(settings),
+            feed=feed or Feed(),
+            middleware=[] if bench is None else [bench.middleware()],
+        )
+    )
     extra = Router(
         "/",
-        route_handlers=[*docs_routes(plugin.site), *probe_routes(plugin.site)],
+        route_handlers=[
+            *docs_routes(plugin.site),
+            *probe_routes(plugin.site),
+            *ui_routes(plugin.site, version=VERSION, bench=bench),
+        ],
         tags=["server"],
         request_max_body_size=None,
     )
     return Litestar(
         [extra],
         plugins=[plugin],
+        on_startup=[] if bench is None else [_warn_of_faults],
         exception_handlers=HANDLERS,
         logging_config=None,  # whoever runs the application sets up logging
         openapi_config=OpenAPIConfig(
@@ -113,6 +128,10 @@ def create_app(settings: Settings, *, engine: OpenEngine | None = None, feed: Fe
             license=License(name="MIT", identifier="MIT"),
         ),
     )
+
+
+async def _warn_of_faults() -> None:
+    log.warning("DEMO: anybody who reaches this server can make its uploads fail (/ui/faults)")
 
 
 def __getattr__(name: str) -> Litestar:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -21,7 +22,7 @@ from onward.core.summary import Summary
 from onward.core.types import Cancel, ClientName, State, Status, Target, UploadId, is_id
 from onward.core.upload import Upload
 from onward.engine.engine import Engine
-from onward.engine.finish import final_name
+from onward.engine.finish import final_name, template_for
 from onward.engine.sweep import sweep as sweep_once
 from onward.errors import NotFound, OnwardError
 from onward.ports import Caller
@@ -91,9 +92,14 @@ def run_worker(parent_fd: int | None, **flags: Any) -> None:
     """Verify and publish what is sealed, until SIGTERM."""
     settings = config.load(flags)
     if parent_fd is not None:
-        watch_parent(parent_fd)
+        watch_parent(parent_fd)  # the server has said where everything is
     set_up_logging(settings.log_level)
-    anyio.run(worker.main, settings)
+
+    def announce() -> None:
+        click.echo(f"Onward verifies and publishes uploads in {settings.data.resolve()}")
+        click.echo(f"The queue is {worker.queue_of(settings)}")
+
+    anyio.run(partial(worker.main, settings, started=announce if parent_fd is None else None))
 
 
 @main.command()
@@ -246,7 +252,7 @@ async def _line(settings: Settings, engine: Engine, row: Summary, *, as_json: bo
     if as_json:
         return msgspec.json.encode({"summary": row, "word": row.word, "leads_to": leads_to}).decode()
     when = datetime.fromtimestamp(row.active_at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-    size = f"{row.received}" if row.length is None else f"{row.received}/{row.length}"
+    size = f"{row.kept}" if row.length is None else f"{row.kept}/{row.length}"
     arrow = f" -> {leads_to}" if leads_to else ""
     return f"{row.id}  {when}  {row.word:10}  {size:>25}  {row.name or '-'}{arrow}"
 
@@ -257,8 +263,7 @@ def _leads_to(settings: Settings, upload: Upload) -> str | None:
         return None
     if upload.published is not None:
         return str(settings.data / "files" / upload.published.ref)
-    template = "{filename}" if upload.spec.name else settings.name_template
-    return str(settings.data / "files" / final_name(template, upload))
+    return str(settings.data / "files" / final_name(template_for(upload, settings.name_template), upload))
 
 
 async def _chosen(engine: Engine, uploads: tuple[str, ...]) -> AsyncIterator[UploadId]:

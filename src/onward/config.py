@@ -66,6 +66,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = ""
     open: Annotated[bool, _doc("Serve beyond loopback without a token.")] = False
+    demo: Annotated[
+        bool,
+        _doc(
+            "Let the page at /ui make uploads fail on purpose, for shows and tests. Anybody who reaches the server may."
+        ),
+    ] = False
     public_url: Annotated[
         str,
         _doc(
@@ -74,11 +80,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = ""
     trusted_proxies: Annotated[
-        tuple[str, ...], _doc("Addresses or networks whose `X-Forwarded-*` is believed, separated by commas.")
+        tuple[str, ...],
+        _doc("Addresses or networks whose `X-Forwarded-*` or `Forwarded` is believed, separated by commas."),
     ] = ()
     upload_path: Annotated[str, _doc("Path of the chunk API.", pattern="^(/[a-z0-9_-]+)+$")] = "/upload"
     files_path: Annotated[str, _doc("Path of published files.", pattern="^(/[a-z0-9_-]+)+$")] = "/files"
     uploads_path: Annotated[str, _doc("Path of the status of uploads.", pattern="^(/[a-z0-9_-]+)+$")] = "/uploads"
+    compat_path: Annotated[str, _doc("Path that front-ends of others use.", pattern="^(/[a-z0-9_-]+)+$")] = "/compat"
     events_path: Annotated[str, _doc("Path of the event stream over all uploads.", pattern="^(/[a-z0-9_-]+)+$")] = (
         "/events"
     )
@@ -193,9 +201,9 @@ async def open_engine(settings: Settings, *, jobs: Jobs, hooks: Hooks | None = N
     or the hooks cannot be used.
     """
     # Imported here, so that choosing a backend is all that loads it.
-    from onward.journal.sqlite import SqliteJournal  # noqa: PLC0415
-    from onward.locks.file import FileLocks  # noqa: PLC0415
-    from onward.storage.local import LocalStorage  # noqa: PLC0415
+    from onward.journal.sqlite import SqliteJournal  # noqa: PLC0415, as said above
+    from onward.locks.file import FileLocks  # noqa: PLC0415, as above
+    from onward.storage.local import LocalStorage  # noqa: PLC0415, as above
 
     storage = await anyio.to_thread.run_sync(LocalStorage, settings.data)
     journal = await anyio.to_thread.run_sync(SqliteJournal, settings.data / JOURNAL)
@@ -363,6 +371,8 @@ def _check_together(settings: Settings, texts: Mapping[str, Any]) -> None:
             "name_template must be a relative path, with no other braces than {id}, {filename} and {owner}",
             field="name_template",
         )
+    if settings.demo and settings.workers > 1:
+        raise SettingsError("demo needs workers to be 1: each process would make faults of its own", field="demo")
     if settings.data == Path() and not texts.get("data", "."):
         raise SettingsError("data must name a directory", field="data")
 

@@ -252,7 +252,7 @@ class Incomplete(ClientFault):
 
 
 class NameTaken(ClientFault):
-    """The name belongs to a finished file and may not be used again. Fact: ``name``."""
+    """The name belongs to a finished file, or to another one, and may not be used for this. Fact: ``name``."""
 
     code = "name-taken"
     status_hint = 409

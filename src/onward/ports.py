@@ -319,6 +319,13 @@ class Locks(Protocol):
         Waiters are served in order within a process. A dead process holds nothing.
         """
 
+    def is_free(self, id: UploadId, span: Span) -> bool:
+        """True if nobody on this host holds a part of ``span`` at this moment, or waits for one in this process.
+
+        Never waits and changes nothing. A false answer may be out of date, a true one too: it
+        says that whoever held a part before has given it back.
+        """
+
     async def forget(self, id: UploadId) -> None:
         """Nothing more will happen to ``id``: drop what is kept for it, if nobody holds it."""
 

@@ -28,7 +28,7 @@ from onward.broker.redis import DurableStreamBroker, exposed
 from onward.broker.sqlite import SqliteBroker
 from onward.config import Settings, SettingsError
 from onward.core.types import UploadId, is_id
-from onward.engine.sweep import Sweeper
+from onward.engine.sweep import Sweeper, Teller
 
 log = logging.getLogger("onward.worker")
 
@@ -209,6 +209,15 @@ def make_broker(settings: Settings) -> AsyncBroker:
     return DurableStreamBroker(settings.queue_url, at_once=settings.merges)
 
 
+def queue_of(settings: Settings) -> str:
+    """Where the queue is, for a person: without a password that its address may have."""
+    if not settings.queue_url:
+        return str(settings.data.resolve() / "broker.db")
+    # The address was understood before this; whatever stands before the last @ is who, not where.
+    scheme, _, rest = settings.queue_url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
+
+
 @asynccontextmanager
 async def open_jobs(settings: Settings) -> AsyncIterator[QueueJobs]:
     """The queue as a server uses it: to hand work over, not to execute it."""
@@ -231,7 +240,7 @@ def equip(
     if open_engine is None:
         open_engine = partial(config.open_engine, settings, jobs=QueueJobs(broker))
     if background is None:
-        background = (Sweeper(),)
+        background = (Sweeper(), Teller())
     return broker, register(broker, open_engine, background=background, every=settings.sweep_every)
 
 
@@ -266,14 +275,18 @@ async def work(
     *,
     open_engine: OpenEngine[Any] | None = None,
     background: Sequence[Background[Any]] | None = None,
+    started: Callable[[], None] | None = None,
 ) -> None:
     """Be a worker process until ``stop`` is set; gone a few seconds later, whatever is being executed.
 
     ``open_engine`` and ``background`` stand in for the engine that settings choose and its sweeps.
+    ``started`` is called once the engine is open and work can come.
     """
     # Behind servers of the same host; whoever started this process may have put it further behind.
     os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
     broker, running = equip(settings, open_engine=open_engine, background=background)
+    if started is not None:
+        broker.add_event_handler(TaskiqEvents.WORKER_STARTUP, lambda _: started())
     await receive(broker, running, stop, at_once=settings.merges)
 
 
@@ -282,12 +295,13 @@ async def main(
     *,
     open_engine: OpenEngine[Any] | None = None,
     background: Sequence[Background[Any]] | None = None,
+    started: Callable[[], None] | None = None,
 ) -> None:
     """Be a worker process, as ``work``, until SIGTERM or SIGINT."""
     stop = anyio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await work(settings, stop, open_engine=open_engine, background=background)
+    await work(settings, stop, open_engine=open_engine, background=background, started=started)
 
 
 def __getattr__(name: str) -> AsyncBroker:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import shutil
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from random import Random
@@ -16,13 +14,13 @@ import httpx
 import pytest
 
 from onward.testing.chaos import ChaosProxy, Fault, Kind, Weather, script
+from tests.clients.arrivals import PATIENCE, arrived, sha256
 from tests.integration.real_server import RealServer, real_server
 
 pytestmark = pytest.mark.anyio
 
 HERE: Final = Path(__file__).parent
 SIZE: Final = 8_000_001
-PATIENCE: Final = 60.0
 VERSIONS: Final = ("stable", "next")
 ERA: Final = 1_500_000
 
@@ -62,24 +60,6 @@ async def upload(version: str, endpoint: str, source: Path, **options: Any) -> A
         said, complained = await process.communicate()
     assert process.returncode == 0, complained.decode()
     return json.loads(said)
-
-
-async def arrived(server: RealServer, url: str) -> Path:
-    """The published file of an upload, as soon as it is done."""
-    id = url.rsplit("/", 1)[1]
-    deadline = time.monotonic() + PATIENCE
-    async with httpx.AsyncClient(trust_env=False) as client:
-        while True:
-            state = (await client.get(f"{server.url}/uploads/{id}")).json()
-            if state["state"] == "done":
-                return server.file(state["result"]["ref"])
-            assert state["state"] in {"receiving", "assembling", "verifying"}, state
-            assert time.monotonic() < deadline, state
-            await asyncio.sleep(0.05)
-
-
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -61,6 +61,10 @@ class RealServer:
     def start(self) -> None:
         """Start the server and wait until it answers ``/health``."""
         self.launch()
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until a launched server answers ``/health``."""
         deadline = time.monotonic() + PATIENCE
         while not self.is_healthy():
             assert self.process.poll() is None, f"the server ended:\n{self.said()}"

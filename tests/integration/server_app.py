@@ -144,7 +144,7 @@ if PLAN == "other-uvicorn":
         stock(self)
         type(self)._start_asgi_task = ours
 
-    HttpToolsProtocol.on_headers_complete = on_headers_complete  # type: ignore[method-assign]
+    HttpToolsProtocol.on_headers_complete = on_headers_complete  # type: ignore[method-assign]  # in this test process only
 
 
 def work(parent_fd: int) -> None:

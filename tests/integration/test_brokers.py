@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import stat
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, closing
@@ -19,6 +20,7 @@ from taskiq.exceptions import SendTaskError
 
 from onward.broker.redis import DurableStreamBroker, exposed
 from onward.broker.sqlite import SqliteBroker
+from onward.broker.wake import Bell
 from onward.testing import conformance_broker
 from onward.testing.conformance_broker import (
     IDLE,
@@ -182,7 +184,33 @@ async def test_stopping_frees_what_was_taken_and_not_begun(tmp_path: Path) -> No
         async with aclosing(other.listen()) as taken:
             with anyio.fail_after(LONG):
                 message = await anext(taken)
-    assert b"taken" in message.data  # type: ignore[union-attr]
+    assert b"taken" in message.data  # type: ignore[union-attr]  # ours is acknowledged, Taskiq allows bare bytes
+
+
+async def test_a_stop_while_the_bell_is_opened_leaves_none_behind(tmp_path: Path) -> None:
+    path = tmp_path / "broker.db"
+    broker = SqliteBroker(path, lease=3600)
+    with_task(broker, Log().execute)
+    wake = tmp_path / "broker.db-wake"
+    opening, go_on = threading.Event(), threading.Event()
+
+    def held_open(bell: Bell) -> None:
+        opening.set()
+        assert go_on.wait(LONG)
+        original(bell)
+
+    original = Bell.open
+    async with calling(broker):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Bell, "open", held_open)
+            asking = anyio.CancelScope()
+            async with aclosing(broker.listen()) as waiting, anyio.create_task_group() as group:
+                group.start_soon(_ask, waiting, asking)
+                await until(opening.is_set)
+                asking.cancel()
+                go_on.set()
+        await broker.ping()  # behind whatever the stop left to do
+        assert list(wake.iterdir()) == []
 
 
 async def _ask(messages: Any, scope: anyio.CancelScope) -> None:

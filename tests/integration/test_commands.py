@@ -11,6 +11,8 @@ from typing import Final
 import httpx
 import pytest
 
+from onward.config import JOURNAL, Settings
+from onward.worker import queue_of
 from tests.integration.real_server import real_server
 
 PATIENCE: Final = 60.0
@@ -66,6 +68,36 @@ def test_the_list_says_where_a_file_is_or_will_be_and_nothing_of_those_that_will
             assert client.post(f"/{name}-1", content=b"abc").status_code == 201
         assert client.delete("/gone").status_code == 204
         said = onward(tmp_path, "ls", "--data", str(server.data))
+        assert "publishes" not in server.said(), "the worker beside a server leaves the talking to it"
     rows = {line.split()[3]: line for line in said.stdout.splitlines()}
     assert rows["receiving"].endswith(f"  coming -> {server.data}/files/coming")
     assert rows["cancelled"].endswith("  gone"), rows
+    assert [rows[state].split()[4] for state in ("receiving", "cancelled")] == ["3", "0"], "its bytes are freed"
+
+
+def test_a_worker_says_what_it_works_on_once_it_does(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "onward", "worker", "--data", str(tmp_path / "data")]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout is not None
+        try:
+            said = [worker.stdout.readline(), worker.stdout.readline()]
+            assert (tmp_path / "data" / JOURNAL).exists(), "by then the data directory is open"
+            worker.terminate()
+            assert (worker.wait(PATIENCE), worker.stdout.read()) == (0, "")
+        finally:
+            worker.kill()
+    data = tmp_path / "data"
+    assert said == [f"Onward verifies and publishes uploads in {data}\n", f"The queue is {data}/broker.db\n"]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("", "/data/broker.db"),
+        ("redis://queue:6379/1", "redis://queue:6379/1"),
+        ("rediss://user:p@ss@queue/1?ssl_cert_reqs=none&password=secret", "rediss://queue/1"),
+        ("unix://:secret@/run/redis.sock", "unix:///run/redis.sock"),
+    ],
+)
+def test_where_the_queue_is_is_said_without_its_password(url: str, shown: str) -> None:
+    assert queue_of(Settings(data=Path("/data"), queue_url=url)) == shown

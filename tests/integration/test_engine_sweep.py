@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import anyio
 import pytest
 
 from onward.core.digest import sha256
-from onward.core.types import Cancel, ClientName, Layout, State, Stored, Unknown, UploadId
+from onward.core.types import Cancel, ClientName, Layout, Published, State, Stored, Unknown, UploadId
 from onward.engine import sweep as sweeping
-from onward.engine.sweep import HOUSEKEEPER, Sweeper, Swept, sweep
+from onward.engine.sweep import HOUSEKEEPER, TELLER, Sweeper, Swept, Teller, sweep
 from onward.errors import Draining, NotFound
 from onward.hooks.none import NoHooks
 from onward.ports import FINISH, FeedItem
@@ -25,6 +25,12 @@ async def swept(room: Room, *, started: bool = False) -> Swept:
     done = await sweep(room.engine, started=started)
     assert done is not None
     return done
+
+
+async def until(reached: Callable[[], bool]) -> None:
+    with anyio.fail_after(LONG):
+        while not reached():  # noqa: ASYNC110, a task of the product that signals to nobody
+            await anyio.sleep(0.001)
 
 
 # -- expiry ----------------------------------------------------------------------------------------
@@ -328,6 +334,30 @@ async def test_another_process_goes_on_where_the_first_one_stopped() -> None:
     assert done is not None
     assert done.told == 1
     assert len(hooks.seen) == 2
+
+
+async def test_hooks_hear_soon_what_happens_and_again_what_they_failed_on() -> None:
+    hooks = Stumbling()
+    room = Room(hooks)
+    async with anyio.create_task_group() as group:
+        group.start_soon(Teller(every=0.001), room.engine)
+        await room.done(b"aaaa")
+        await until(lambda: len(hooks.seen) > 4)
+        assert isinstance(hooks.seen[-1].record.event, Stored)
+        hooks.fails = False
+        await until(lambda: isinstance(hooks.seen[-1].record.event, Published))
+        group.cancel_scope.cancel()
+    names = [type(item.record.event).__name__ for item in hooks.seen if not isinstance(item.record.event, Stored)]
+    assert names == ["Created", "Declared", "Sealed", "Published"]
+
+
+async def test_only_one_tells_at_a_time() -> None:
+    hooks = Watching()
+    room = Room(hooks)
+    await room.create()
+    async with room.engine.locks.hold(TELLER, FINISH, timeout=0):
+        assert (await swept(room)).told == 0
+    assert (await swept(room)).told == 1
 
 
 async def test_hooks_that_say_nothing_are_told_all_the_same() -> None:

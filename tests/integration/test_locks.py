@@ -267,9 +267,13 @@ def test_a_message_names_an_upload_and_a_span() -> None:
 async def test_garbage_on_the_socket_harms_nobody(tmp_path: Path, locks: FileLocks, others: FileLocks) -> None:
     async with locks.hold(ID, FIRST, timeout=0) as lease:
         (path,) = (tmp_path / "locks" / "run").iterdir()
-        async with await anyio.create_unix_datagram_socket() as sender:
-            for garbage in (b"", b"\xff" * 4000, b"%s 0 4 and so on" % ID.encode()):
-                await sender.sendto(garbage, str(path))
+        folder = os.open(path.parent, os.O_RDONLY)  # by descriptor: an address has at most 108 bytes
+        try:
+            async with await anyio.create_unix_datagram_socket() as sender:
+                for garbage in (b"", b"\xff" * 4000, b"%s 0 4 and so on" % ID.encode()):
+                    await sender.sendto(garbage, f"/proc/self/fd/{folder}/{path.name}")
+        finally:
+            os.close(folder)
         await anyio.wait_all_tasks_blocked()
         assert not lease.revoked.is_set()
         with pytest.raises(Locked):

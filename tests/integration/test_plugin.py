@@ -91,6 +91,10 @@ async def driver(app: Litestar) -> AsyncIterator[Driver]:
         ("POST", "/api/up/complete", "application/json"),
         ("POST", "/api/up/complete", "multipart/form-data; boundary=b"),
         ("DELETE", "/api/up/f", "text/plain"),
+        ("POST", "/api/compat/resumable", "multipart/form-data; boundary=b"),
+        ("POST", "/api/compat/content-range", "application/octet-stream"),
+        ("PATCH", "/api/compat/filepond?patch=x", "application/offset+octet-stream"),
+        ("DELETE", "/api/compat/filepond", "text/plain"),
     ],
 )
 async def test_guards_stand_before_every_byte(
@@ -161,3 +165,52 @@ async def test_the_description_of_the_application_has_our_operations(app: Litest
     assert document["paths"]["/api/up/{name}"]["post"]["tags"] == ["incoming"]
     assert "OnwardProblem" in document["components"]["schemas"]
     assert "/api/own" in document["paths"]
+
+
+# -- layers of the application ---------------------------------------------------------------------
+
+
+async def _answered_already(request: Request[Any, Any, Any]) -> Response[str] | None:
+    return Response("closed for today", status_code=503) if "x-closed" in request.headers else None
+
+
+async def _signed(response: Response[Any]) -> Response[Any]:
+    response.headers["X-Signed"] = "yes"
+    return response
+
+
+async def _heard(request: Request[Any, Any, Any]) -> None:
+    request.app.state.heard.append(request.method)
+
+
+@pytest.mark.parametrize(
+    ("layers", "seen"),
+    [
+        ({}, {}),
+        ({"response_headers": {"X-Frame-Options": "DENY"}}, {"x-frame-options": "DENY"}),
+        ({"response_cookies": {"kept": "yes"}}, {"set-cookie": "kept=yes; Path=/; SameSite=lax"}),
+        ({"after_request": _signed}, {"x-signed": "yes"}),
+        ({"before_request": _answered_already, "after_response": _heard}, {}),
+    ],
+    ids=["none", "headers", "cookies", "after", "before"],
+)
+async def test_what_the_application_adds_to_every_response_is_on_ours(
+    layers: dict[str, Any], seen: dict[str, str]
+) -> None:
+    config = OnwardConfig(settings=SETTINGS, engine=partial(memory_engine, SETTINGS), caller=who)
+    app = Litestar(plugins=[OnwardPlugin(config)], **layers)
+    app.state.heard = []
+    async with running(app) as driver:
+        answers = [
+            await driver.send("POST", "/up/f-1", b"aaaa", ALICE),
+            await driver.send("HEAD", "/up/f", headers=ALICE),
+            await driver.send("GET", "/up/nothing", headers=ALICE),
+        ]
+        assert [answer.status for answer in answers] == [201, 200, 404]
+        assert answers[0].json()["size"] == 4
+        for answer in answers:
+            assert {name: answer.headers.get(name) for name in seen} == seen
+        if "before_request" in layers:
+            closed = await driver.send("GET", "/up/f", headers={**ALICE, "X-Closed": "1"})
+            assert (closed.status, closed.body) == (503, b"closed for today")
+            assert app.state.heard == ["POST", "HEAD", "GET", "GET"]

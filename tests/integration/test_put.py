@@ -4,35 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import os
-import random
 import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any
 
 import httpx
 import pytest
 
-from onward.put.backoff import Backoff
-from onward.put.command import Report
-from onward.put.progress import Board
-from onward.put.run import Job, Plan, Told, run
-from onward.testing.chaos import ChaosProxy, Fault, Forecast, Kind, Weather, script, storms
+from onward.testing.chaos import Fault, Kind, Weather, script, storms
+from tests.integration.putting import MIB, PATIENCE, Command, make, put, sha256, through
 from tests.integration.real_server import RealServer, real_server
 
 pytestmark = pytest.mark.anyio
-
-MIB: Final = 1 << 20
-HASTY: Final = Backoff(first=0.05, most=0.5)
-PATIENCE: Final = 60.0
-"""Seconds after which a test is stuck; nothing is judged by it."""
 
 
 @pytest.fixture(scope="module")
@@ -40,78 +29,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
     """One server for all tests that do not harm it; each takes names of its own."""
     with real_server(tmp_path_factory.mktemp("put") / "data", max_size=64 * MIB) as running:
         yield running
-
-
-def make(path: Path, size: int) -> bytes:
-    data = random.Random(str(path)).randbytes(size)
-    path.write_bytes(data)
-    return data
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-class Result(NamedTuple):
-    """What became of the files, as the exit code and `--json` tell it."""
-
-    code: int
-    told: list[Told]
-
-    @property
-    def one(self) -> Told:
-        assert len(self.told) == 1
-        return self.told[0]
-
-
-async def put(base: str, *paths: Path, name: str | None = None, **wanted: Any) -> Result:
-    """Send files as the command does, in this process."""
-    jobs = [Job(str(path), name or path.name, path.stat().st_size) for path in paths]
-    chosen: dict[str, Any] = {
-        "chunk_size": MIB,
-        "parallel": 4,
-        "give_up_after": PATIENCE,
-        "retries": None,
-        "backoff": HASTY,
-    }
-    plan = Plan(jobs=jobs, base=base, headers={}, **(chosen | {"wait": True} | wanted))
-    report = Report(jobs, as_json=True, quiet=True)
-    told: list[Told] = []
-
-    def tell(one: Told) -> None:
-        report.tell(one)
-        told.append(one)
-
-    async with asyncio.timeout(PATIENCE):
-        await run(plan, Board(time.monotonic), tell)
-    return Result(report.exit_code, told)
-
-
-class Command:
-    """`onward put` in a process of its own."""
-
-    def __init__(self, cwd: Path, *arguments: str) -> None:
-        command = [sys.executable, "-m", "onward", "put", *arguments]
-        # Its output is small: no pipe fills up while nobody reads.
-        self.process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-    def output(self) -> tuple[str, str]:
-        """All that it printed, to standard output and standard error. Waits for its end."""
-        try:
-            return self.process.communicate(timeout=PATIENCE)
-        finally:
-            self.process.kill()
-
-    async def end(self) -> tuple[int, str, str]:
-        """Exit code, output and error output."""
-        out, err = await asyncio.to_thread(self.output)
-        return self.process.returncode, out, err
-
-
-@contextlib.asynccontextmanager
-async def through(server: RealServer, forecast: Forecast) -> AsyncIterator[tuple[ChaosProxy, str]]:
-    async with ChaosProxy(server.port, forecast).running() as proxy:
-        yield proxy, f"http://127.0.0.1:{proxy.port}/upload"
 
 
 def peak_memory(pid: int) -> int:
@@ -235,7 +152,7 @@ async def test_a_finished_file_in_other_pieces_is_compared_all_the_same(
             assert (await client.put(f"{server.base}/{name}-{number}", content=piece)).status_code == 201
         await client.post(f"{server.base}/complete", json={"file_unique_name": name, "total_chunks": 2})
         async with asyncio.timeout(PATIENCE):
-            while (await client.get(f"{server.base}/{name}")).json()["state"] != "done":  # noqa: ASYNC110
+            while (await client.get(f"{server.base}/{name}")).json()["state"] != "done":  # noqa: ASYNC110, another process
                 await asyncio.sleep(0.02)
     (tmp_path / "new").write_bytes(old[: 3 * MIB] + bytes(MIB))
     told = (await put(server.base, tmp_path / "new", name=name)).one
@@ -388,7 +305,7 @@ async def test_damage_on_the_server_s_disk_is_mended(tmp_path: Path) -> None:
     with real_server(tmp_path / "data", worker=False) as server:
         sending = asyncio.create_task(put(server.base, tmp_path / "hurt.bin"))
         async with asyncio.timeout(PATIENCE), httpx.AsyncClient(trust_env=False) as client:
-            while (await client.get(f"{server.base}/hurt.bin")).json().get("state") != "verifying":  # noqa: ASYNC110
+            while (await client.get(f"{server.base}/hurt.bin")).json().get("state") != "verifying":  # noqa: ASYNC110, another process
                 await asyncio.sleep(0.02)
         (scratch,) = (tmp_path / "data/uploads").glob("*/*/data")
         with scratch.open("r+b") as file:

@@ -541,6 +541,26 @@ async def test_probes_tell_what_can_be_done() -> None:
         assert (answer.status, answer.json()["checks"]["storage"]["status"]) == (503, "failed")
 
 
+async def test_a_disk_without_room_is_told_before_anybody_is_refused() -> None:
+    async with running(application(Settings(min_free=5 << 20))) as driver:
+        free = 5 << 20
+
+        async def left() -> int | None:
+            return free
+
+        engine_of(driver).storage.free = left  # type: ignore[method-assign]  # a disk that is nearly full
+        answer = await driver.send("GET", "/ready")
+        assert (answer.status, answer.json()["status"]) == (200, "degraded")
+        reason = "no new upload has room: 5 MiB (min_free) are kept free beside what others were promised"
+        assert answer.json()["checks"]["space"] == {"status": "degraded", "reason": reason}
+        assert (await driver.send("PUT", "/upload/f-1", b"x")).status == 507, "and it is true"
+    async with running(application(Settings(min_free=5 << 20))) as driver:
+        free += 1
+        engine_of(driver).storage.free = left  # type: ignore[method-assign]
+        assert (await driver.send("GET", "/ready")).json()["checks"]["space"] == {"status": "ok"}
+        assert (await driver.send("PUT", "/upload/f-1", b"x")).status == 201
+
+
 async def test_a_check_that_hangs_is_a_reason(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("onward.web.probes.PATIENCE", 0.01)
     engine_of(driver).storage.check = anyio.sleep_forever  # type: ignore[method-assign]  # a disk that hangs
@@ -555,6 +575,12 @@ async def test_the_description_is_valid_and_whole(driver: Driver) -> None:
     assert document["openapi"].startswith("3.1")
     schemathesis.openapi.from_dict(document).validate()
     assert sorted(document["paths"]) == [
+        "/compat/content-range",
+        "/compat/dropzone",
+        "/compat/filepond",
+        "/compat/filepond/{id}",
+        "/compat/flow",
+        "/compat/resumable",
         "/events",
         "/files",
         "/files/{id}",

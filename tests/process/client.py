@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from tests.integration.real_server import RealServer
@@ -182,6 +183,18 @@ class Half:
         """Send what comes next; a connection that the server has ended swallows it."""
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.socket.sendall(data)
+
+    def is_read(self) -> bool:
+        """Whether the server has read all that was sent: nothing of it waits in the kernel, on either side."""
+        (_, far), (_, near) = self.socket.getpeername(), self.socket.getsockname()
+        waiting = {(near, far): 0, (far, near): 0}  # a side that is gone has nothing
+        for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
+            fields = line.split()
+            local, remote = (int(fields[n].partition(":")[2], 16) for n in (1, 2))
+            if (local, remote) in waiting:
+                sending, receiving = (int(size, 16) for size in fields[4].split(":"))
+                waiting[local, remote] = sending if local == near else receiving
+        return not any(waiting.values())
 
     def shut(self) -> None:
         """Say that nothing more comes, and go on listening."""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,7 +58,7 @@ def freeze(processes: Sequence[psutil.Process]) -> None:
     for process in processes:
         process.send_signal(signal.SIGSTOP)
     for process in processes:
-        until(lambda process=process: _stands_still(process.pid), "a process does not stop")  # type: ignore[misc]
+        until(partial(_stands_still, process.pid), "a process does not stop")
 
 
 def _stands_still(pid: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -39,7 +40,7 @@ def test_twenty_running_uploads_are_cut_in_time_and_go_on_after(tmp_path: Path) 
             halves[-1].send(source.chunks[0][:FIRST])
         for name in files:
             # The line is quiet, so what came is recorded while the request still runs.
-            until(lambda name=name: _offset(client, name) == FIRST, "nothing is recorded")  # type: ignore[misc]
+            until(partial(_has, client, name, FIRST), "nothing is recorded")
         for name, half in runs.items():
             half.send(files[name][FIRST : FIRST + MORE])
 
@@ -81,6 +82,10 @@ def test_twenty_running_uploads_are_cut_in_time_and_go_on_after(tmp_path: Path) 
 
 
 _JSON: Final = {"Content-Type": "application/json"}
+
+
+def _has(client: Client, name: str, size: int) -> bool:
+    return _offset(client, name) == size
 
 
 def _offset(client: Client, name: str) -> int:

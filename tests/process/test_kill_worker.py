@@ -6,6 +6,7 @@ import contextlib
 import signal
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,10 @@ def _queue(kind: str) -> Iterator[dict[str, Any]]:
         yield {"queue_url": redis.url}
 
 
+def _begun(published: Path, upload: str, processes: list[psutil.Process]) -> bool:
+    return published.exists() or bool(_busy_with(upload, processes))
+
+
 def _busy_with(upload: str, processes: list[psutil.Process]) -> list[psutil.Process]:
     """Those that have a file of this upload open, stopped so that they stay at it."""
     found = []
@@ -52,12 +57,7 @@ def _caught_in_merge(server: RealServer, processes: list[psutil.Process]) -> tup
         client.send(source, range(1, len(source.chunks) + 1))
         upload = client.manifest(source).body["id"]
         assert client.complete(source).status == 202
-        until(
-            lambda upload=upload, source=source: (  # type: ignore[misc]
-                server.file(source.name).exists() or _busy_with(upload, processes)
-            ),
-            "nobody works",
-        )
+        until(partial(_begun, server.file(source.name), upload, processes), "nobody works")
         stopped = [process for process in processes if process.status() == psutil.STATUS_STOPPED]
         if stopped and not server.file(source.name).exists():
             return source, stopped[0]

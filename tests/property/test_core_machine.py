@@ -160,7 +160,8 @@ class CoreMachine(RuleBasedStateMachine):
         except ClientFault:
             return
         assert not events or not lacking
-        assert length is None or self.upload.state is not State.OPEN or events[0].length == length  # type: ignore[union-attr]
+        sealed = [event.length for event in events if isinstance(event, Sealed)]
+        assert length is None or self.upload.state is not State.OPEN or sealed == [length]
         self.happen(events)
 
     @precondition(lambda self: self.upload.state is State.SEALED)

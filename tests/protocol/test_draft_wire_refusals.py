@@ -237,6 +237,9 @@ def test_r_83_somebody_else_holds_it_so_ask_again(version: int | None) -> None:
     assert told.status == (503 if version in {9, 10, None} else 423)
     assert shown(told)["status"] == told.status
     assert told.headers["Retry-After"] == "1"
+    for method in ("HEAD", "GET"):
+        asking = refuse(Locked(retry_after=1), asked(method, ID, version))
+        assert (asking.status, asking.headers["Retry-After"]) == (423, "1")
 
 
 @pytest.mark.parametrize("version", ALL)

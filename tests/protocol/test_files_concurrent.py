@@ -127,7 +127,7 @@ async def test_joining(files: Room, row: Row) -> None:
 async def test_a_piece_may_be_in_several_wholes_and_twice_in_one(files: Room) -> None:
     """T-CONCAT-02 T-CONCAT-04 T-CONCAT-01: the order is the listed one, and pieces alone are never finished."""
     await files.play([*TWO, whole("@2 @1 @2"), whole("@1 @2")])
-    assert files.engine.jobs.asked == [files.begun[-2].rpartition("/")[2], files.id]  # type: ignore[attr-defined]
+    assert files.engine.jobs.asked == [files.begun[-2].rpartition("/")[2], files.id]  # type: ignore[attr-defined]  # the recording queue of the room
     first = files.begun[-2].rpartition("/")[2]
     assert await files.stored(type(files.id)(first)) == b"deabcde"
     assert await files.stored() == b"abcde"

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from onward.web.plugin import OnwardPlugin
+from onward.wire.draft import Draft
 from onward.wire.draft_versions import VERSIONS
 from tests.protocol.files_rows import (
     CHUNKED,
@@ -19,7 +21,10 @@ from tests.protocol.files_rows import (
     begin,
     digest,
     draft,
+    patch,
+    post,
     room,
+    sha1,
     told,
     with_settings,
 )
@@ -197,6 +202,80 @@ ROWS: Sequence[Row] = [
 ]  # fmt: skip
 
 
+async def test_the_digest_that_is_wanted_comes_as_soon_as_it_is_known(files: Room) -> None:
+    """D-06: several parts are hashed as a whole only when they are verified; then whoever asks is told."""
+    wants = {"Want-Repr-Digest": "sha-512=3, sha-256=10"}
+    await files.play([
+        begin(b"abc", headers=wants),
+        append(3, b"def", 202, complete="?1", lacks=["Repr-Digest"]),
+        told(6, complete="?1", lacks=["Repr-Digest"]),
+    ])  # fmt: skip
+    await files.engine.finish(files.id)
+    whole = {"Repr-Digest": digest(b"abcdef")}
+    await files.play([
+        told(6, complete="?1", has=whole),
+        draft("GET", "@", 204, has=whole),
+        append(6, b"", 200, complete="?1", has=whole),
+        # What a request says goes before what was said at first.
+        told(6, complete="?1", headers={"Want-Repr-Digest": "sha-256=0"}, lacks=["Repr-Digest"]),
+    ])  # fmt: skip
+    await files.play([begin(b"abc"), append(3, b"def", 202, complete="?1")])
+    await files.engine.finish(files.id)
+    await files.play([
+        told(6, complete="?1", lacks=["Repr-Digest"]),
+        told(6, complete="?1", headers={"Want-Repr-Digest": "sha-256=1"}, has=whole),
+    ])  # fmt: skip
+
+
+async def test_a_body_with_a_digest_may_be_as_large_as_any() -> None:
+    """R-71 D-04: what Upload-Limit says is what is taken, with Content-Digest too."""
+    body = bytes(range(250))
+    async with room(with_settings(max_chunk=100)) as files:
+        limit = (await files.ask(draft("OPTIONS", "/files", 200))).headers["upload-limit"]
+        assert "max-append-size=1000" in limit
+        await files.play([
+            begin(),
+            append(0, body, 204, headers={"Content-Digest": digest(body)}),
+            append(250, [body[:125], body[125:]], 204, headers={"Content-Digest": digest(body)}),
+            append(500, body, 400, headers={"Content-Digest": digest(b"other bytes")}),
+            told(500),
+            append(500, bytes(501), 413, has={"Upload-Offset": "500"}),
+            told(500),
+            post(headers={"Upload-Length": "250"}),
+            patch(0, body, headers={"Upload-Checksum": sha1(body)}),
+        ])  # fmt: skip
+
+
+async def test_d_05_which_digest_the_whole_does_not_have(files: Room) -> None:
+    """Announced when it began, seen with the last byte of another request."""
+    await files.play([begin(b"abc", headers={"Repr-Digest": digest(b"abcde")})])
+    answer = await files.ask(append(3, b"dx", 400, complete="?1"))
+    assert answer.json()["mismatched_digests"] == [
+        {"algorithm": "sha-256", "provided_digest": digest(b"abcde").partition("=")[2], "header": "Repr-Digest"}
+    ]
+    assert "expected" not in answer.json()
+
+
+async def test_r_71_a_body_of_unsaid_length_is_held_to_the_limits_of_one_append() -> None:
+    """What it brought within them is kept, and told."""
+    async with room() as files:
+        site = next(plugin for plugin in files.app.plugins if isinstance(plugin, OnwardPlugin)).site
+        site.draft = Draft(site.settings.limits, min_append=4, max_append=8)
+        sizes = "min-size=0, max-append-size=8, min-append-size=4"
+        limit = {"Upload-Limit": f"max-size=1000, {sizes}"}
+        await files.play([
+            begin(),
+            append(0, [b"abcde", b"fghi"], 413, headers=CHUNKED, has={**limit, "Upload-Offset": "5"}),
+            append(5, [b"fg", b"h"], 400, headers=CHUNKED, code="append-too-small", has=limit),
+            append(8, [b"ijkl", b"mnop"], 204, headers=CHUNKED),
+            append(16, [b"q"], 202, complete="?1", headers=CHUNKED),
+            begin([b"abcdefgh", b"i"], status=413, headers=CHUNKED, has=limit),
+            begin([b"ab"], status=400, headers=CHUNKED, code="append-too-small"),
+            begin([b"ab"], status=202, complete="?1", headers=CHUNKED),
+            begin(headers=CHUNKED),
+        ])  # fmt: skip
+
+
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 async def test_draft(files: Room, row: Row) -> None:
     await files.play(row.steps)
@@ -285,6 +364,8 @@ SILENT: Sequence[tuple[str, dict[str, str], dict[str, str], dict[str, Any]]] = [
     ("R-01 R-03 an unknown version", {"Upload-Complete": "?0", "Upload-Draft-Interop-Version": "99"}, {}, {}),
     ("R-30 the operator says never", EIGHT, {"send_104": "never"}, {}),
     ("R-30 through a proxy", {**EIGHT, "Via": "1.1 p"}, {}, {}),
+    ("R-30 through a proxy that says for whom", {**EIGHT, "X-Forwarded-For": "192.0.2.1"}, {}, {}),
+    ("R-30 through a proxy of RFC 7239", {**EIGHT, "Forwarded": "for=192.0.2.1"}, {}, {}),
     ("R-30 HTTP/1.0", EIGHT, {}, {"http_version": "1.0"}),
 ]  # fmt: skip
 

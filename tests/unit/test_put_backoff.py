@@ -37,6 +37,7 @@ UNIT = st.floats(0, 1)
         (423, "locked", Verdict.AGAIN),
         (425, "", Verdict.AGAIN),
         (429, "", Verdict.AGAIN),
+        (460, "", Verdict.AGAIN),
         (431, "headers-too-large", Verdict.FINAL),
         (500, "storage-fault", Verdict.AGAIN),
         (502, "", Verdict.AGAIN),

@@ -28,6 +28,12 @@ def test_where_the_chunk_api_is(url: str, base: str) -> None:
     assert base_of(url) == base
 
 
+@pytest.mark.parametrize("protocol", ["tus", "ietf"])
+def test_where_the_upload_resources_are(protocol: str) -> None:
+    assert base_of("http://host", protocol) == "http://host/files"
+    assert base_of("host:81/api/files/", protocol) == "http://host:81/api/files"
+
+
 @pytest.mark.parametrize(
     "url", ["ftp://host/", "http://", "http://host/?a=1", "http://host/#a", "http://h:x/", "http://ho\x00st/"]
 )
@@ -53,6 +59,7 @@ def test_what_is_no_address_is_a_usage_error(url: str) -> None:
         ["a", "--header", "no colon", "http://host"],
         ["a", "--token", "@absent", "http://host"],
         ["a", "ftp://host"],
+        ["a", "--protocol", "ftp", "http://host"],
     ],
 )
 def test_a_mistake_is_told_before_anything_is_sent(

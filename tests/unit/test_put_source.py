@@ -40,6 +40,43 @@ def test_chunks_and_whole_are_hashed_in_one_pass(
         source.close()
 
 
+@given(data=st.binary(max_size=300), runs=st.lists(st.tuples(st.integers(0, 300), st.integers(0, 300)), max_size=12))
+def test_bytes_read_out_of_order_count_once_and_only_behind_those_before_them(
+    data: bytes, runs: list[tuple[int, int]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "out-of-order"
+    file.write_bytes(data)
+    source = Source(str(file))
+    try:
+        for first, most in runs:
+            start = min(first, len(data))
+            end, before = min(start + most, len(data)), source.read
+            assert source.at(1, start, end - start).data == data[start:end]
+            assert source.read == (max(before, end) if start <= before else before)
+        source.next(1, len(data) - source.read)
+        assert source.sha256() == hashlib.sha256(data).digest()
+    finally:
+        source.close()
+
+
+def test_a_file_is_known_by_its_size_its_time_and_its_edges(path: Path) -> None:
+    def identity() -> bytes:
+        source = Source(str(path))
+        try:
+            return source.identity()
+        finally:
+            source.close()
+
+    os.utime(path, ns=(5, 5))
+    seen = {identity()}
+    assert identity() in seen
+    for data, time in ((b"0123456789", 6), (b"x123456789", 5), (b"012345678x", 5), (b"01234567890", 5)):
+        path.write_bytes(data)
+        os.utime(path, ns=(time, time))
+        assert identity() not in seen
+        seen.add(identity())
+
+
 def test_a_file_that_is_written_while_it_is_read_is_refused(path: Path) -> None:
     source = Source(str(path))
     source.next(1, 5)

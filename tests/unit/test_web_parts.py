@@ -80,6 +80,35 @@ def test_what_a_proxy_says_is_held_against_the_grammar(name: str, value: str, ba
     assert found.removesuffix("/up") == base.removesuffix("/up")
 
 
+@pytest.mark.parametrize(
+    ("text", "base"),
+    [
+        ("for=192.0.2.60;proto=https;host=up.example", "https://up.example"),
+        ('For="[2001:db8::1]:4711" ; Proto="https";HOST="up.example:8443"', "https://up.example:8443"),
+        ("proto=https;host=evil.example, host=up.example;proto=http", "http://up.example"),
+        ("host=evil.example;proto=https, for=192.0.2.60", "http://inside:8000"),
+        ('for="a,b;host=evil.example";proto=https', "https://inside:8000"),
+        (r'host="up\.example"', "http://up.example"),
+        ("host=evil/x", "http://inside:8000"),
+        ("host=up.example;nonsense", "http://inside:8000"),
+        ('host="evil/x"', ""),
+        ("proto=javascript;host=up.example", ""),
+        ("", "http://inside:8000"),
+    ],
+)
+def test_forwarded_is_read_where_a_proxy_says_it(text: str, base: str) -> None:
+    trusting, headers = Settings(trusted_proxies=("192.0.2.7",)), {"host": "inside:8000", "forwarded": text}
+    assert base_of(trusting, headers) == base
+    assert base_of(Settings(), headers) == "http://inside:8000", "and from nobody else"
+
+
+@pytest.mark.parametrize("name", ["x-forwarded-proto", "x-forwarded-host"])
+def test_a_client_s_forwarded_that_a_proxy_passes_on_is_not_mixed_into_what_the_proxy_says(name: str) -> None:
+    headers = {"host": "inside:8000", name: FORWARDED[name], "forwarded": "proto=http;host=evil.example"}
+    found = base_of(Settings(trusted_proxies=("192.0.2.7",)), headers)
+    assert found == {"x-forwarded-proto": "https://inside:8000", "x-forwarded-host": "http://up.example"}[name]
+
+
 def test_links_go_where_the_application_is_mounted() -> None:
     links = Links(Settings(uploads_path="/u"), mount="/api").hrefs(scope(root_path="/app"), {"host": "x y"})
     assert links.status_of(cast("Any", "1")) == "/app/api/u/1"

@@ -168,11 +168,9 @@ class SqliteBroker(AsyncBroker):
             self._beating = asyncio.create_task(self._keep_leases())
         bell = Bell(self._bells, self._owner)
         try:
-            await self._call(bell.open)
-        except OSError as error:
-            log.warning("no wake-ups from other processes, only polling: %s", error)
-        bell.attach()
-        try:
+            # Within the `try`: asked to stop while the thread opens it, the bell is closed all the same.
+            await self._open(bell)
+            bell.attach()
             while True:
                 await self._held.room()
                 bell.clear()
@@ -189,6 +187,12 @@ class SqliteBroker(AsyncBroker):
             # Not awaited: it runs behind a take that was cancelled half-way, and frees its job.
             self._submit(bell.close).add_done_callback(_note)
             self._submit(self._free_unheld, tuple(self._held)).add_done_callback(_note)
+
+    async def _open(self, bell: Bell) -> None:
+        try:
+            await self._call(bell.open)
+        except OSError as error:
+            log.warning("no wake-ups from other processes, only polling: %s", error)
 
     async def _next(self) -> _Job | None:
         try:

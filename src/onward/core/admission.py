@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from onward.core.declaration import difference, join
+from onward.core.digest import sha256
 from onward.core.sequence import admit_append, sealing
 from onward.core.types import (
     MAX_INT,
@@ -258,17 +259,20 @@ def _admit_offset(upload: Upload, cmd: Store, at: Offset, joined: Declaration, l
     if at.offset > end:
         raise LengthConflict(f"offset {at.offset} lies beyond the end, {end}", expected=end, provided=at.offset)
     limit, rule = end - at.offset, "size" if joined.length is None else "length"
-    if cmd.digests and limits.max_chunk < limit:
+    whole = cmd.whole or bool(cmd.digests)
+    if whole and limits.max_chunk < limit:
         limit, rule = limits.max_chunk, "chunk"
     already = upload.stored.get(at.offset)
     if already is not None and already.size != cmd.size:
         already = None
+    if cmd.size == 0 and upload.state is not State.OPEN and at.offset == upload.length:
+        already = Stored(key=at.offset, size=0, digest=sha256(b""))  # the answer to the last request may have been lost
     return Admission(
         layout=Layout.FLAT,
         start=at.offset,
         limit=limit,
         limit_is=rule,
-        whole=bool(cmd.digests),
+        whole=whole,
         replay_of=already,
     )
 

@@ -10,6 +10,7 @@ from onward.errors import (
     DigestConflict,
     LayoutConflict,
     LengthConflict,
+    NameTaken,
     TooManyChunks,
     UploadTooLarge,
 )
@@ -18,8 +19,8 @@ from onward.errors import (
 def join(known: Declaration, said: Declaration, limits: Limits) -> Declaration:
     """What is known after ``said``.
 
-    Raises ``LayoutConflict``, ``LengthConflict`` or ``DigestConflict`` where the two disagree,
-    and ``UploadTooLarge``, ``ChunkTooLarge`` or ``TooManyChunks`` where a limit is passed.
+    Raises ``LayoutConflict``, ``LengthConflict``, ``DigestConflict`` or ``NameTaken`` where the
+    two disagree, and ``UploadTooLarge``, ``ChunkTooLarge`` or ``TooManyChunks`` where a limit is passed.
     """
     if said is known or said == Declaration():
         return known
@@ -46,6 +47,7 @@ def join(known: Declaration, said: Declaration, limits: Limits) -> Declaration:
         length=length,
         digest=digest,
         part_digests=_part_digests(known, said, part_size, length, limits),
+        filename=_filename(known, said),
     )
 
 
@@ -111,6 +113,12 @@ def _length(known: Declaration, said: Declaration, limits: Limits) -> int | None
             provided=said.length,
         )
     return said.length
+
+
+def _filename(known: Declaration, said: Declaration) -> str | None:
+    if known.filename and said.filename and known.filename != said.filename:
+        raise NameTaken(f"this upload is the file {known.filename!r}, not {said.filename!r}", name=known.filename)
+    return known.filename or said.filename
 
 
 def _part_digests(

@@ -49,10 +49,9 @@ _decoder = msgspec.json.Decoder(Manifest)
 def build(upload: Upload, plan: Plan, sha256: bytes, published_at: float) -> Manifest:
     """The manifest of a sealed upload whose whole was made by that plan and has that digest."""
     pieces = [Piece(start=copy.start, size=copy.size, sha256=copy.digest.value.hex()) for copy in plan.copies]
-    name = upload.spec.name
     return Manifest(
         id=upload.id,
-        name=name.name if name else upload.spec.metadata.get("filename"),
+        name=upload.called,
         owner=upload.spec.owner,
         length=plan.size,
         sha256=sha256.hex(),

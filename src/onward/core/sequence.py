@@ -49,10 +49,13 @@ def admit_append(upload: Upload, cmd: Store, at: Append, joined: Declaration, li
     if cmd.ends and cmd.size is not None:
         check_end(joined, at.offset + cmd.size)
     end_at = limits.max_size if joined.length is None else joined.length
-    limit, rule = max(0, end_at - at.offset), "size" if joined.length is None else "length"
-    if cmd.digests and limits.max_chunk < limit:
-        limit, rule = limits.max_chunk, "chunk"
-    return Admission(layout=Layout.FLAT, start=at.offset, limit=limit, limit_is=rule, whole=bool(cmd.digests))
+    return Admission(
+        layout=Layout.FLAT,
+        start=at.offset,
+        limit=max(0, end_at - at.offset),
+        limit_is="size" if joined.length is None else "length",
+        whole=bool(cmd.digests),
+    )
 
 
 def check_end(joined: Declaration, end: int) -> None:

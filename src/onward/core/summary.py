@@ -47,6 +47,11 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         return max(0, self.length - self.received)
 
     @property
+    def kept(self) -> int:
+        """Bytes that are there now: of an upload that has come to nothing they are freed."""
+        return 0 if self.state in {State.FAILED, State.GONE} else self.received
+
+    @property
     def word(self) -> str:
         """The public word for the state; a sealed upload says ``verifying`` here."""
         return self.reason if self.state is State.GONE else self.state.value
@@ -57,11 +62,10 @@ def begin(record: Record) -> Summary:
     event = record.event
     if not isinstance(event, Created):
         raise TypeError(f"a journal begins with Created, not {type(event).__name__}")
-    name = event.spec.name
     return Summary(
         id=event.id,
         owner=event.spec.owner,
-        name=name.name if name else event.spec.metadata.get("filename"),
+        name=event.spec.called,
         state=State.OPEN,
         length=event.spec.declared.length,
         sources=len(set(event.spec.sources)),
@@ -79,6 +83,8 @@ def advance(row: Summary, record: Record) -> Summary:
         case Declared():
             if event.declared.length is not None:
                 changes["length"] = event.declared.length
+            if event.declared.filename is not None:
+                changes["name"] = event.declared.filename
         case Stored():
             changes |= {"received": row.received + event.size, "parts": row.parts + 1}
         case Sealed():

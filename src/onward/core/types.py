@@ -112,6 +112,8 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     digest: Digest | None = None
     part_digests: tuple[bytes, ...] = ()
     """SHA-256 of each chunk in order, or nothing."""
+    filename: str | None = None
+    """What the file is to be called, where the upload's name is only a key to it; valid by ``core.names``."""
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -127,6 +129,12 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A piece of a concatenation: it is never published by itself."""
     sources: tuple[UploadId, ...] = ()
     """The whole is these uploads, one after the other; no byte is sent to it."""
+
+    @property
+    def called(self) -> str | None:
+        """What the client calls the file, so far."""
+        name = self.name.name if self.name else self.metadata.get("filename")
+        return self.declared.filename or name
 
 
 # -- commands: what a caller asks for, in no protocol's words -------------------------------------
@@ -180,7 +188,12 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
     """It is, if the declared length is reached by it."""
     digests: tuple[Digest, ...] = ()
     """Of this body; nothing is recorded before all of them match."""
+    whole: bool = False
+    """A cut body leaves no trace, wherever it goes; that of a chunk by number, or with a digest, never does."""
     declared: Declaration = Declaration()
+    policy: Policy = Policy()
+    """Of an upload that begins with this body, as its metadata."""
+    metadata: Mapping[str, str] = {}
 
 
 class Seal(msgspec.Struct, frozen=True, kw_only=True):

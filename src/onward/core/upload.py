@@ -155,6 +155,7 @@ class Upload:
             length=old.length if more.length is None else more.length,
             digest=more.digest or old.digest,
             part_digests=more.part_digests or old.part_digests,
+            filename=old.filename or more.filename,
         )
 
     def _store(self, part: Stored) -> None:
@@ -194,6 +195,11 @@ class Upload:
     def part_size(self) -> int | None:
         """Bytes in every chunk but the last, if declared."""
         return self.declared.part_size
+
+    @property
+    def called(self) -> str | None:
+        """What the client calls the file, if that is known."""
+        return self.declared.filename or self.spec.called
 
     @property
     def length(self) -> int | None:

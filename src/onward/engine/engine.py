@@ -6,12 +6,12 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
-import anyio
 import msgspec
 
 from onward.core import names
-from onward.core.admission import admit, declare
+from onward.core.admission import declare
 from onward.core.completion import remove, seal
 from onward.core.digest import sha256
 from onward.core.joining import check_spec
@@ -25,6 +25,7 @@ from onward.core.types import (
     Completes,
     Create,
     Created,
+    Declaration,
     Event,
     Limits,
     Number,
@@ -41,11 +42,13 @@ from onward.core.types import (
     make_id,
 )
 from onward.core.upload import Upload
+from onward.engine import outright
 from onward.engine.finish import Finishing
 from onward.engine.intake import Body, NoBody
 from onward.engine.joining import Joining
 from onward.engine.ledger import Ledger
 from onward.engine.rules import Rules
+from onward.engine.space import Space
 from onward.engine.store import Storing, Told
 from onward.errors import (
     KeyReused,
@@ -55,14 +58,12 @@ from onward.errors import (
     NotFound,
     Refused,
     Revoked,
+    ServerFault,
     WritersBusy,
 )
-from onward.ports import WHOLE, Caller, Catalog, Hooks, Jobs, Journal, Locks, OnConflict, Storage
+from onward.ports import SEQUENCE, WHOLE, Caller, Catalog, Hooks, Jobs, Journal, Locks, OnConflict, Storage
 
 log = logging.getLogger("onward.engine")
-
-FREE_FOR = 1.0
-"""Seconds that a look at the free disk space is good for."""
 
 
 class Engine:
@@ -97,6 +98,7 @@ class Engine:
         self._randomness = randomness
         self.ledger = Ledger(journal, clock=clock, sync_parts=rules.durable_parts, sync_seal=rules.durable_seal)
         self._storing = Storing(storage=storage, ledger=self.ledger, locks=locks, limits=limits, rules=rules)
+        self._outright = outright.Outright(storage=storage, storing=self._storing, ledger=self.ledger, rules=rules)
         self.joining = Joining(
             storage=storage, ledger=self.ledger, catalog=catalog, limits=limits, rules=rules, queue=self.queue
         )
@@ -109,7 +111,7 @@ class Engine:
             rules=rules,
             clock=clock,
         )
-        self._free: tuple[float, int | None] = (-FREE_FOR, None)
+        self._space = Space(storage=storage, catalog=catalog, limits=limits, floor=rules.min_free)
 
     async def run(
         self, command: Command, caller: Caller, body: Body | None = None, told: Told | None = None
@@ -140,6 +142,10 @@ class Engine:
         """Assemble, verify and publish a sealed upload; see ``Finishing.finish``."""
         await self._finishing.finish(id)
 
+    async def check_space(self) -> None:
+        """Raises ``NoSpace`` if every new upload would be refused for want of room."""
+        await self._space.check()
+
     def drain(self) -> None:
         """The process is about to end: every body being read is cut, and what it brought is kept."""
         self._storing.drain()
@@ -153,14 +159,32 @@ class Engine:
     # -- commands -----------------------------------------------------------------------------------
 
     async def _status(self, cmd: Status, caller: Caller) -> Outcome:
+        free = self._is_unwritten(cmd.target) if cmd.takes_over else False  # before the journal is read
         upload = await self._find(cmd.target, caller)
         await self.hooks.may(caller, cmd, upload)
-        if cmd.takes_over:
-            await self._storing.take_over(upload)
+        if cmd.takes_over and not free:
+            await self._take_over(upload)
         await self.joining.advance(upload)
         has = None if cmd.number is None else upload.has_chunk(cmd.number)
         part = None if cmd.number is None else upload.chunk(cmd.number)
         return Outcome(upload=upload, has=has, part=part)
+
+    def _is_unwritten(self, target: Target) -> bool:
+        """Nobody is sending bytes of it: whoever did has recorded them, and its journal tells of them."""
+        if isinstance(target, ClientName) or not is_id(target):
+            return False
+        with suppress(ServerFault):
+            return self.locks.is_free(target, SEQUENCE)
+        return False
+
+    async def _take_over(self, upload: Upload) -> None:
+        """Trouble with a lock is not the upload's: who only asks is told to ask again, never that something broke."""
+        try:
+            await self._storing.take_over(upload)
+        except NoSpace:  # no room for a lock file: so there is none, and nobody who writes
+            await self.ledger.refresh(upload)
+        except ServerFault as error:
+            raise Locked(retry_after=1) from error
 
     async def _create(self, cmd: Create, caller: Caller, body: Body, told: Told | None) -> Outcome:
         await self.hooks.may(caller, cmd, None)
@@ -178,7 +202,11 @@ class Engine:
         declare(probe, spec.declared, self.limits)  # the limits hold for the first word, too
         check_spec(spec, has_body=cmd.first is not None)
         size = await self.joining.check(spec, lambda one: self._usable(one, caller)) if spec.sources else 0
-        await self._need_space(spec.declared.length or size)
+        await self._space.need(spec.declared.length or size)
+        if told is None and (first := outright.whole(spec, cmd)) is not None:
+            upload = await self._outright.take(await self._created(spec, cmd.policy), first, body, self.clock())
+            await self.queue(upload.id)
+            return Outcome(upload=upload, created=True, size=upload.received_bytes, fresh=True)
         upload, created = await self._begin(spec, cmd.policy, held, cmd)
         if created:
             return await self._first_bytes(upload, cmd, body, told)
@@ -202,7 +230,7 @@ class Engine:
     async def _store(self, cmd: Store, caller: Caller, body: Body, told: Told | None) -> Outcome:
         upload, created = await self._for_store(cmd, caller)
         if upload.state is State.OPEN:
-            await self._need_space_for(upload, cmd)
+            await self._space.need_for(upload, cmd)
         outcome = await self._stored(upload, cmd, body, told)
         if created:
             return Outcome(upload=upload, created=True, part=outcome.part, size=outcome.size, fresh=outcome.fresh)
@@ -332,7 +360,7 @@ class Engine:
             raise NameTaken("another upload has this name", name=upload.spec.name.name if upload.spec.name else "")
         length = cmd.spec.declared.length
         if declare(upload, cmd.spec.declared, self.limits) and upload.length is None and length is not None:
-            await self._need_space(length - upload.received_bytes)
+            await self._space.need(length - upload.received_bytes)
         await self.ledger.record(upload, lambda newest: declare(newest, cmd.spec.declared, self.limits))
         return Outcome(upload=upload)
 
@@ -348,19 +376,17 @@ class Engine:
             return held, False
         # Refuse what can never be stored before anything is begun for it.
         self._storing.rehearse(cmd)
-        spec = Spec(name=cmd.target, owner=cmd.target.owner)
+        called = Declaration(filename=cmd.declared.filename)
+        spec = Spec(name=cmd.target, declared=called, metadata=cmd.metadata, owner=cmd.target.owner)
         spec = await self.hooks.before_create(caller, spec)
-        return await self._begin(spec, Policy(), held)
+        return await self._begin(spec, cmd.policy, held)
 
     async def _begin(
         self, spec: Spec, policy: Policy, replaced: Upload | None, asked: Create | None = None
     ) -> tuple[Upload, bool]:
-        new = make_id(self._randomness(16))
-        place = await self.storage.open(new, spec)
         key = asked.idempotency_key if asked else None
-        begun = Created(
-            id=new, spec=spec, policy=policy, place=place, asked=_fingerprint(asked) if asked and key else ""
-        )
+        begun = await self._created(spec, policy, asked=_fingerprint(asked) if asked and key else "")
+        new = begun.id
         got = await self.journal.create(
             new,
             [begun, *(empty(spec.declared) if _is_full_at_once(spec, policy) else [])],
@@ -374,32 +400,16 @@ class Engine:
             await self.storage.discard(new)
         return await self.ledger.load(got), got == new
 
+    async def _created(self, spec: Spec, policy: Policy, *, asked: str = "") -> Created:
+        new = make_id(self._randomness(16))
+        return Created(id=new, spec=spec, policy=policy, place=await self.storage.open(new, spec), asked=asked)
+
     def _must_sync(self, asked: Create | None, spec: Spec, policy: Policy) -> bool:
         if asked is None:
             return False  # a chunk follows, and its own event is synced behind this one before anybody is told
         return self.rules.durable_parts or (self.rules.durable_seal and _is_full_at_once(spec, policy))
 
-    # -- space and work -----------------------------------------------------------------------------
-
-    async def _need_space_for(self, upload: Upload, cmd: Store) -> None:
-        length = cmd.declared.length
-        if upload.length is None and length is not None:
-            admit(upload, cmd, self.limits)  # a length that contradicts is no question of space
-            await self._need_space(length - upload.received_bytes)
-        elif cmd.size:
-            await self._need_space(cmd.size, promised=upload.length is not None)
-
-    async def _need_space(self, size: int, *, promised: bool = False) -> None:
-        """Raises ``NoSpace`` unless ``size`` bytes fit above the floor and beside what was promised."""
-        now = anyio.current_time()
-        if now - self._free[0] >= FREE_FOR:
-            self._free = (now, await self.storage.free())
-        free = self._free[1]
-        if free is None or not size:
-            return
-        others = 0 if promised else await self.catalog.promised()
-        if free - others - size < self.rules.min_free:
-            raise NoSpace("the server has no room for this; what it has is safe, try again later")
+    # -- work ---------------------------------------------------------------------------------------
 
     async def _queue_if_sealed(self, upload: Upload, *, fresh: bool) -> None:
         if upload.state is State.SEALED and fresh:

@@ -103,7 +103,7 @@ class Finishing:
 
     async def _publish(self, upload: Upload, made: Plan, assembly: Assembly) -> Sequence[Event]:
         fallback = final_name("{id}/{filename}", upload)
-        wanted = final_name("{filename}" if upload.spec.name else self._rules.name_template, upload)
+        wanted = final_name(template_for(upload, self._rules.name_template), upload)
         try:
             wanted = await self._hooks.before_publish(upload, wanted)
         except Refused as error:
@@ -171,14 +171,18 @@ def _if_sealed(upload: Upload, event: Event) -> list[Event]:
     return [event] if upload.state is State.SEALED else []
 
 
+def template_for(upload: Upload, template: str) -> str:
+    """A file whose client chose its name is published under that; ``template`` is for all others."""
+    return "{filename}" if upload.spec.name or upload.declared.filename else template
+
+
 def final_name(template: str, upload: Upload) -> str:
     """The path of safe segments that ``template`` gives for this upload.
 
     An owner's files lie under the owner's name. A file name that may not be used becomes ``file``.
     """
-    name = upload.spec.name.name if upload.spec.name else upload.spec.metadata.get("filename", "file")
     try:
-        name = names.clean(name)
+        name = names.clean(upload.called or "file")
     except OnwardError:
         name = "file"
     owner = names.segment(upload.spec.owner) if upload.spec.owner else ""

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import Final, Protocol
 
 import anyio
 
 from onward.core.digest import Hasher
 from onward.core.types import Buffer
 from onward.errors import OnwardError, Revoked, Stalled
+
+LAST_LOOKS: Final = 2
+"""Looks after a stop: for the bytes that lie ready, and whether they are the last. A fast sender gets no third."""
+LAST_BYTES: Final = 16 << 20
+"""The most that one look brings; no server has so much ready."""
 
 
 class Body(Protocol):
@@ -27,17 +33,21 @@ class Intake:
     """Reads a body for one writer.
 
     Waiting for bytes ends with ``Stalled`` after ``idle`` seconds of silence, and at once when
-    ``stop`` is called. Bytes that were read and not used are handed out again first.
+    ``stop`` is called: what lies ready then is still handed out, and nothing is waited for. Bytes
+    that were read and not used are handed out again first.
     """
 
-    __slots__ = ("_body", "_ended", "_idle", "_left", "_scope", "_stopped", "fault", "taken", "tap")
+    __slots__ = ("_body", "_ended", "_idle", "_left", "_looks", "_ready", "_scope", "_stopped", "fault", "taken", "tap")
 
     def __init__(self, body: Body, *, idle: float, tap: Hasher | None = None) -> None:
         self._body = body
         self._idle = idle
         self._left: memoryview | None = None
+        self._ready: deque[memoryview] = deque()
+        """What the last look brought."""
         self._ended = False
         self._stopped: OnwardError | None = None
+        self._looks = LAST_LOOKS
         self._scope: anyio.CancelScope | None = None
         self.fault: OnwardError | None = None
         """Why a kept run ended early."""
@@ -61,13 +71,12 @@ class Intake:
     @property
     def ended(self) -> bool:
         """True when the body was read to its end."""
-        return self._ended and self._left is None
+        return self._ended and self._left is None and not self._ready
 
     async def at_end(self) -> bool:
         """True if no byte is left; waits for the next piece to know."""
-        if self._left is None and not self._ended:
-            piece = await self._pull(None)
-            self._left = piece
+        if self._left is None and not self.ended:
+            self._left = await self._pull(None)
         return self.ended
 
     async def run(self, most: int) -> AsyncIterator[Buffer]:
@@ -106,7 +115,7 @@ class Intake:
 
     async def _piece(self, most: int, patience: float | None) -> memoryview | None:
         if self._left is None:
-            if self._ended:
+            if self.ended:
                 return None
             self._left = await self._pull(patience)
             if self._left is None:
@@ -123,26 +132,57 @@ class Intake:
         return piece
 
     async def _pull(self, patience: float | None) -> memoryview | None:
-        if self._stopped is not None:
-            raise self._stopped
+        if self._ready:
+            return self._ready.popleft()
         wait = self._idle if patience is None else min(patience, self._idle)
-        with anyio.CancelScope(deadline=anyio.current_time() + wait) as scope:
-            self._scope = scope
-            try:
-                while True:
-                    piece = await self._body.next()
-                    if piece is None:
-                        self._ended = True
-                        return None
-                    if len(piece):
-                        return memoryview(piece)
-            finally:
-                self._scope = None
+        if self._stopped is None:
+            with anyio.CancelScope(deadline=anyio.current_time() + wait) as scope:
+                self._scope = scope
+                try:
+                    return await self._next()
+                finally:
+                    self._scope = None
         if self._stopped is not None:
-            raise self._stopped
+            return await self._look(self._stopped)
         if patience is not None and patience < self._idle:
             raise _Silence
         raise Stalled(f"no byte came for {self._idle:g} seconds", seconds=round(self._idle))
+
+    async def _next(self) -> memoryview | None:
+        while True:
+            piece = await self._body.next()
+            if piece is None:
+                self._ended = True
+                return None
+            if len(piece):
+                return memoryview(piece)
+
+    async def _look(self, reason: OnwardError) -> memoryview | None:
+        """What the server has already. Raises ``reason`` if that is nothing, or was looked at often enough."""
+        if self._looks:
+            self._looks -= 1
+            await self._gather_ready()
+            if self._ready:
+                return self._ready.popleft()
+            if self._ended:
+                return None
+        raise reason
+
+    async def _gather_ready(self) -> None:
+        size = 0
+        with anyio.CancelScope() as scope:
+            scope.cancel()  # ends the first wait, and there is none for what lies ready
+            while size < LAST_BYTES:
+                try:
+                    piece = await self._next()
+                except OnwardError:
+                    if not self._ready:
+                        raise
+                    return  # what came before it counts, and the stop is reason enough
+                if piece is None:
+                    return
+                self._ready.append(piece)
+                size += len(piece)
 
 
 class _Silence(Exception):

@@ -42,11 +42,16 @@ class Ledger:
         await self.refresh(upload)
         if upload.version == 0:
             raise NotFound
-        self._warm[id] = upload
-        self._warm.move_to_end(id)
-        while len(self._warm) > KEPT:
-            self._warm.popitem(last=False)
+        self._keep(upload)
         return upload
+
+    async def begin(self, upload: Upload, events: Sequence[Event], at: float, *, sync: bool) -> None:
+        """Record an upload that nobody can know of yet, and fold what ``upload`` lacks of it."""
+        await self._journal.create(upload.id, events, at=at, name=None, replaces=None, key=None, sync=sync)
+        for number, event in enumerate(events, 1):
+            if number > upload.version:
+                upload.apply(Record(number, at, event))
+        self._keep(upload)
 
     async def load_all(self, ids: Iterable[UploadId]) -> dict[UploadId, Upload]:
         """Those of these uploads that are known, each as of this moment."""
@@ -61,6 +66,12 @@ class Ledger:
         for record in await self._journal.read(upload.id, after=upload.version):
             if record.version == upload.version + 1:
                 upload.apply(record)
+
+    def _keep(self, upload: Upload) -> None:
+        self._warm[upload.id] = upload
+        self._warm.move_to_end(upload.id)
+        while len(self._warm) > KEPT:
+            self._warm.popitem(last=False)
 
     def forget(self, id: UploadId) -> None:
         """Drop the folded upload."""

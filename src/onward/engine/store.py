@@ -100,6 +100,17 @@ class Storing:
                 return await self._take(upload, cmd, grant, body, leases, told)
         raise Locked("the upload changes faster than this request can follow", retry_after=1)
 
+    async def take_new(self, upload: Upload, cmd: Store, body: Body, *, durable: bool) -> list[Event]:
+        """Write the whole of an upload that nobody else knows of; what is to be recorded. Raises as ``store``."""
+        grant = admit(upload, cmd, self._limits)
+        async with self._reading(body) as intake:
+            size = _most(grant, cmd)
+            run, digests = await self._write(upload, grant, intake, (grant.start, size), cmd.digests, durable=durable)
+            await self._check_whole(grant, cmd, intake, digests)
+        events = accept(upload, cmd, [run], self._limits, size=run.size, ended=True, digests=digests)
+        _raise_if_failed(events, upload)
+        return events
+
     async def take_over(self, upload: Upload) -> None:
         """Have a running sequential writer save what it has and leave; then bring the upload up to date."""
         if upload.state is State.OPEN:
@@ -141,6 +152,9 @@ class Storing:
             raise Draining(retry_after=1)
         self._running.add(intake)
         try:
+            if not leases:
+                yield intake
+                return
             async with anyio.create_task_group() as watch:
                 for lease in leases:
                     watch.start_soon(intake.stop_when, lease.revoked)
@@ -189,6 +203,8 @@ class Storing:
         intake: Intake,
         span: Span,
         wanted: Sequence[Digest],
+        *,
+        durable: bool | None = None,
     ) -> tuple[Run, Mapping[str, Digest]]:
         algorithms = tuple(dict.fromkeys((SHA256, *(d.algorithm for d in wanted))))
         written = await self._storage.write(
@@ -197,7 +213,7 @@ class Storing:
             span[0],
             intake.run(span[1] - span[0]),
             algorithms=algorithms,
-            durable=self._must_last(upload),
+            durable=self._must_last(upload) if durable is None else durable,
         )
         run = Run(key=span[0], size=written.size, digest=written.digests[SHA256], token=written.token)
         return run, written.digests
@@ -222,7 +238,7 @@ class Storing:
         if ended or cmd.ends or upload.policy.completes is Completes.WHEN_FULL:
             await self._settle_before_seal(upload, decide)
         events = await self._ledger.record(upload, decide)
-        _raise_if_failed(events)
+        _raise_if_failed(events, upload)
         fresh = any(isinstance(event, Stored | Sealed) for event in events)
         part = upload.stored.get(runs[0].key) if len(runs) == 1 and runs[0].size == size else None
         return Outcome(upload=upload, part=part, size=size, fresh=fresh)
@@ -386,10 +402,13 @@ def _most(grant: Admission, cmd: Store) -> int:
     return grant.limit if cmd.size is None else min(grant.limit, cmd.size)
 
 
-def _raise_if_failed(events: Sequence[Event]) -> None:
+def _raise_if_failed(events: Sequence[Event], upload: Upload) -> None:
+    """The last byte has shown that the whole is not the one that was announced."""
     for event in events:
         if isinstance(event, Failed):
-            raise DigestMismatch(event.detail, reason=event.code)
+            said = upload.declared.digest
+            facts = {} if said is None else {"algorithm": said.algorithm, "expected": said.value.hex()}
+            raise DigestMismatch(event.detail, reason=event.code, field="Repr-Digest", **facts)
 
 
 def _too_long(grant: Admission, cmd: Store) -> OnwardError:
@@ -406,7 +425,7 @@ def _is_lie(cmd: Store, intake: Intake) -> bool:
 def _refuse_lie(cmd: Store, intake: Intake) -> None:
     if _is_lie(cmd, intake):
         raise BodyIncomplete(
-            f"the body has {intake.taken} bytes, Content-Length said {cmd.size}",
+            f"the body has {intake.taken} bytes, not the {cmd.size} that were announced",
             expected=cmd.size or 0,
             provided=intake.taken,
         )

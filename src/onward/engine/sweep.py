@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Sequence
 
+import anyio
 import anyio.lowlevel
 import msgspec
 
@@ -26,6 +27,15 @@ ALL = 1_000_000
 
 HOUSEKEEPER = UploadId("0" * 32)
 """Whose FINISH lock the one process holds that sweeps."""
+
+TELLER = UploadId("0" * 31 + "1")
+"""Whose FINISH lock whoever tells the hooks holds: two at once would tell twice."""
+
+TELL_EVERY = 1.0
+"""Seconds until the hooks hear of what has happened, at most, where somebody tells them all the time."""
+
+TELL_AGAIN = 60.0
+"""Most seconds until hooks that failed are told again."""
 
 HOOKS_CURSOR = "hooks"
 
@@ -73,6 +83,21 @@ class Sweeper:
         """Do all that is due, unless another process is at it."""
         if await sweep(engine, started=self._started) is not None:
             self._started = False
+
+
+class Teller:
+    """Tells the hooks, for as long as it is not cancelled, soon after something has happened."""
+
+    def __init__(self, every: float = TELL_EVERY) -> None:
+        self._every = every
+
+    async def __call__(self, engine: Engine) -> None:
+        """Never returns; hooks that fail are told again less and less often. Several processes may have one each."""
+        pause = self._every
+        while True:
+            heard = await _tell(engine)
+            pause = self._every if heard.all else min(2 * pause, TELL_AGAIN)
+            await anyio.sleep(pause)
 
 
 async def requeue(engine: Engine, *, before: float) -> int:
@@ -150,19 +175,35 @@ async def orphans(engine: Engine) -> int:
     return count
 
 
+class _Heard(msgspec.Struct):
+    count: int = 0
+    all: bool = True
+
+
 async def tell(engine: Engine) -> int:
-    """Give the hooks every event they were not told of, in order, at least once."""
-    count = 0
-    cursor = await engine.catalog.cursor(HOOKS_CURSOR)
-    while items := await engine.catalog.feed(after=cursor, limit=BATCH):
-        for item in items:
-            try:
-                await engine.hooks.after(item)
-            except Exception:
-                log.exception("a hook failed on event %d; it is told again", item.seq)
+    """Give the hooks every event they were not told of, in order, at least once; how many these were.
+
+    Does nothing while somebody else is at it.
+    """
+    return (await _tell(engine)).count
+
+
+async def _tell(engine: Engine) -> _Heard:
+    heard = _Heard()
+    try:
+        async with engine.locks.hold(TELLER, FINISH, timeout=0):
+            cursor = await engine.catalog.cursor(HOOKS_CURSOR)
+            while heard.all and (items := await engine.catalog.feed(after=cursor, limit=BATCH)):
+                for item in items:
+                    try:
+                        await engine.hooks.after(item)
+                    except Exception:
+                        log.exception("a hook failed on event %d; it is told again", item.seq)
+                        heard.all = False
+                        break
+                    cursor = item.seq
+                    heard.count += 1
                 await engine.catalog.move_cursor(HOOKS_CURSOR, cursor)
-                return count
-            cursor = item.seq
-            count += 1
-        await engine.catalog.move_cursor(HOOKS_CURSOR, cursor)
-    return count
+    except Locked:
+        log.debug("somebody else tells the hooks")
+    return heard

@@ -34,6 +34,10 @@ class MemoryLocks:
         finally:
             self._registry.leave(id, claim)
 
+    def is_free(self, id: UploadId, span: Span) -> bool:
+        """See ``onward.ports.Locks``."""
+        return self._registry.is_free(id, span)
+
     async def forget(self, id: UploadId) -> None:
         """Nothing is kept for an upload that nobody holds, so there is nothing to drop."""
 

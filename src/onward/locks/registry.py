@@ -64,6 +64,10 @@ class Registry:
     def __contains__(self, id: UploadId) -> bool:
         return id in self._lines
 
+    def is_free(self, id: UploadId, span: Span) -> bool:
+        """True if nobody holds or waits for a part of the span."""
+        return not any(overlap(claim.span, span) for claim in self._lines.get(id, ()))
+
     def join(self, id: UploadId, span: Span, *, revoke: bool) -> Claim:
         """Get in line; each ``join`` needs its ``leave``.
 

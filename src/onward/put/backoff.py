@@ -20,7 +20,7 @@ class Verdict(StrEnum):
     FINAL = "final"
 
 
-_AGAIN: Final = frozenset({408, 423, 425, 429})
+_AGAIN: Final = frozenset({408, 423, 425, 429, 460})
 _AGAIN_CODES: Final = frozenset({"writers-busy", "locked", "body-incomplete", "digest-mismatch"})
 """Refusals of other statuses that the next try can overcome: others are at work, or bytes were hurt on the way."""
 

@@ -18,9 +18,10 @@ from onward.core import names
 from onward.errors import BadName
 from onward.put.plan import MIB, parse_size
 from onward.put.progress import Board
-from onward.put.run import STALL, Job, Plan, Told, run
+from onward.put.run import PROTOCOLS, STALL, Job, Plan, Told, run
 
-DEFAULT_PATH: Final = "/upload"
+PATHS: Final = {"chunk": "/upload", "tus": "/files", "ietf": "/files"}
+"""Where a protocol is if the URL has no path."""
 INTERRUPTED: Final = 130
 REDRAW: Final = 0.2
 """Seconds between two looks at the progress on a terminal."""
@@ -47,10 +48,17 @@ class Size(click.ParamType[int]):
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.argument("url")
-@click.option("--name", help="Name of the file on the server; only with one FILE. Default: its own name.")
-@click.option("--chunk-size", type=Size(), default=8 * MIB, help="Bytes of a chunk, as 8MiB. Default: 8MiB.")
 @click.option(
-    "--parallel", type=click.IntRange(1, 64), default=4, show_default=True, help="Chunks on their way at a time."
+    "--protocol",
+    type=click.Choice(list(PROTOCOLS)),
+    default="chunk",
+    show_default=True,
+    help="Chunks in any order, tus 1.0, or the IETF draft of resumable uploads.",
+)
+@click.option("--name", help="Name of the file on the server; only with one FILE. Default: its own name.")
+@click.option("--chunk-size", type=Size(), default=8 * MIB, help="Most bytes of a request, as 8MiB. Default: 8MiB.")
+@click.option(
+    "--parallel", type=click.IntRange(1, 64), default=4, show_default=True, help="Requests on their way at a time."
 )
 @click.option("--token", help="Sent as `Authorization: Bearer TOKEN`; @PATH reads it from a file.")
 @click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="Sent with every request; repeatable.")
@@ -78,6 +86,7 @@ def put(
     files: tuple[str, ...],
     url: str,
     *,
+    protocol: str,
     name: str | None,
     chunk_size: int,
     parallel: int,
@@ -92,8 +101,9 @@ def put(
 ) -> None:
     """Upload each FILE to the server at URL, and wait until it has proven every byte.
 
-    URL is where the chunk API is, as http://127.0.0.1:8000/upload; a bare host gets /upload.
-    Every chunk goes with its SHA-256. Connections that break or stall are tried again. Whatever
+    URL is where uploads go, as http://127.0.0.1:8000/upload; a bare host gets /upload for chunks
+    and /files for tus and ietf. Chunks of one file go side by side; with the others only files do.
+    Every request goes with its SHA-256. Connections that break or stall are tried again. Whatever
     ends this command, the same command goes on where it stopped.
 
     \b
@@ -107,13 +117,14 @@ def put(
     jobs = _jobs(files, name)
     plan = Plan(
         jobs=jobs,
-        base=base_of(url),
+        base=base_of(url, protocol),
         headers=_headers(headers, token),
         chunk_size=chunk_size,
         parallel=parallel,
         give_up_after=give_up_after,
         retries=retries,
         wait=not no_wait,
+        protocol=protocol,
         stall=stall,
     )
     report = Report(jobs, as_json=as_json, quiet=quiet)
@@ -208,8 +219,8 @@ async def _showing(board: Board, report: Report) -> AsyncIterator[None]:
         report.wipe()
 
 
-def base_of(url: str) -> str:
-    """Where the chunk API is, for the URL given. Raises ``click.UsageError``."""
+def base_of(url: str, protocol: str = "chunk") -> str:
+    """Where uploads by ``protocol`` go, for the URL given. Raises ``click.UsageError``."""
     try:
         parsed = httpx.URL(url if "://" in url else f"http://{url}")
     except (httpx.InvalidURL, UnicodeError) as error:
@@ -217,7 +228,7 @@ def base_of(url: str) -> str:
     if parsed.scheme not in {"http", "https"} or not parsed.host or parsed.query or parsed.fragment:
         raise click.UsageError(f"{url!r} must be http:// or https://, a host and a path")
     if parsed.path == "/":
-        parsed = parsed.copy_with(path=DEFAULT_PATH)
+        parsed = parsed.copy_with(path=PATHS[protocol])
     return str(parsed).rstrip("/")
 
 

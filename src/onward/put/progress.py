@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from onward.put.client import Watch
+from onward.put.asking import Watch
 from onward.put.plan import MIB
 
 SMOOTH: Final = 15.0

@@ -6,17 +6,29 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import httpx
 import msgspec
 from msgspec.structs import replace
 
+from onward.put.asking import Asker
 from onward.put.backoff import Backoff, Patience
-from onward.put.client import ChunkApi
+from onward.put.chunked import Chunked
+from onward.put.errand import Errand, Lanes, Sent, Way
 from onward.put.faults import Ended, OutOfPatience
+from onward.put.ietf import Draft
 from onward.put.progress import Board, Track
-from onward.put.sending import Lanes, Sending, Sent
+from onward.put.sequential import Sequential
+from onward.put.tus import Tus
+
+PROTOCOLS: Final[Mapping[str, Callable[[Errand], Way]]] = {
+    "chunk": Chunked,
+    "tus": partial(Sequential, Tus),
+    "ietf": partial(Sequential, Draft),
+}
+"""How a file can be sent, by the name that is given on the command line."""
 
 STALL: Final = 30.0
 """Seconds in which no byte of a request moves after which it is tried on another connection."""
@@ -45,6 +57,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     give_up_after: float
     retries: int | None
     wait: bool
+    protocol: str = "chunk"
     stall: float = STALL
     backoff: Backoff = Backoff()
 
@@ -85,25 +98,35 @@ async def run(plan: Plan, board: Board, tell: Callable[[Told], None]) -> None:
     lanes = Lanes(plan.parallel)
     turn = asyncio.Semaphore(plan.parallel)
     async with httpx.AsyncClient(headers=headers, timeout=timeout, limits=limits, mounts=straight) as http:
-        api = ChunkApi(http, plan.base, patience=patience, most_tries=plan.retries, backoff=plan.backoff)
 
         async def one(job: Job, track: Track) -> None:
+            asker = Asker(http, track, patience=patience, most_tries=plan.retries, backoff=plan.backoff)
+            errand = Errand(
+                path=job.path,
+                name=job.name,
+                base=plan.base,
+                chunk_size=plan.chunk_size,
+                wait=plan.wait,
+                asker=asker,
+                lanes=lanes,
+                track=track,
+            )
             async with turn:
-                tell(await _one(plan, api, lanes, job, track))
+                tell(await _one(job, PROTOCOLS[plan.protocol], errand))
 
         async with asyncio.TaskGroup() as tasks:
             for job in plan.jobs:
                 tasks.create_task(one(job, board.add(job.name, job.size)))
 
 
-async def _one(plan: Plan, api: ChunkApi, lanes: Lanes, job: Job, track: Track) -> Told:
-    began = time.monotonic()
+async def _one(job: Job, way: Callable[[Errand], Way], errand: Errand) -> Told:
+    began, track = time.monotonic(), errand.track
     told = Told(file=job.path, name=job.name, size=job.size)
     try:
-        sent = await Sending(api, lanes, track, path=job.path, chunk_size=plan.chunk_size, wait=plan.wait).run()
+        sent = await way(errand).run()
         told = replace(
             told,
-            outcome="done" if plan.wait else "stored",
+            outcome="done" if errand.wait else "stored",
             exit_code=0,
             **{name: getattr(sent, name) for name in Sent.__struct_fields__},
         )

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from typing import Self
+from typing import Final, Self
 
 import msgspec
 
 from onward.put.faults import NotTaken
+
+EDGE: Final = 64 * 1024
+"""Bytes at the beginning and at the end that a file is told from others by."""
 
 
 class Chunk(msgspec.Struct, frozen=True):
@@ -57,18 +60,35 @@ class Source:
         """Bytes, as they were when the file was opened."""
         return self._stamp.size
 
+    @property
+    def read(self) -> int:
+        """Bytes that were read in order from the beginning."""
+        return self._read
+
     def next(self, number: int, size: int) -> Chunk:
-        """The next ``size`` bytes in order as chunk ``number``; they count for ``sha256``.
+        """The next ``size`` bytes in order as chunk ``number``. Raises ``NotTaken`` if the file has changed."""
+        return self.at(number, self._read, size)
+
+    def at(self, number: int, start: int, size: int) -> Chunk:
+        """The ``size`` bytes at ``start`` as chunk ``number``; what follows on the bytes read so far counts as read.
 
         Raises ``NotTaken`` if the file has changed.
         """
-        chunk = self.at(number, self._read, size)
-        self._whole.update(chunk.data)
-        self._read += size
-        return chunk
+        data = self._bytes(start, size)
+        if start <= self._read < start + size:
+            self._whole.update(memoryview(data)[self._read - start :])
+            self._read = start + size
+        return Chunk(number, data, hashlib.sha256(data).digest())
 
-    def at(self, number: int, start: int, size: int) -> Chunk:
-        """The ``size`` bytes at ``start`` as chunk ``number``. Raises ``NotTaken`` if the file has changed."""
+    def identity(self) -> bytes:
+        """By what this very file is found again: its size, its time, and a digest of its beginning and its end.
+
+        Raises ``NotTaken`` if the file has changed.
+        """
+        edges = self._bytes(0, min(EDGE, self.size)) + self._bytes(max(0, self.size - EDGE), min(EDGE, self.size))
+        return b"%d %d " % (self.size, self._stamp.modified) + hashlib.sha256(edges).digest()
+
+    def _bytes(self, start: int, size: int) -> bytes:
         pieces: list[bytes] = []
         while size:
             try:
@@ -83,7 +103,7 @@ class Source:
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         if Stamp.of(os.fstat(self._fd)) != self._stamp:
             raise _changed()
-        return Chunk(number, data, hashlib.sha256(data).digest())
+        return data
 
     def sha256(self) -> bytes:
         """The SHA-256 of the whole, once all was read; and the path still leads to this file.

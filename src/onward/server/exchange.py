@@ -25,6 +25,7 @@ logger = logging.getLogger("onward.server")
 
 INFORMATIONAL: Final = "http.response.informational"
 VIEWS: Final = "onward.views"
+CUT: Final = "onward.cut"
 PHRASES: Final = {103: b"Early Hints", 104: b"Upload Resumption Supported"}
 
 
@@ -75,6 +76,9 @@ class Exchange:
             self._inflow.end()
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        if scope["type"] == "http":
+            # For an app that makes faults on purpose: the connection ends as if a cable were pulled.
+            scope.setdefault("extensions", {})[CUT] = self.cycle.transport.abort  # type: ignore[assignment]  # a function
         if scope["type"] == "http" and scope["http_version"] != "1.0":
             # Not in ASGI: an app that knows the word may send interim responses by it.
             scope.setdefault("extensions", {})[INFORMATIONAL] = self.inform  # type: ignore[assignment]  # ours is a function

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import socket
@@ -22,6 +23,8 @@ logger = logging.getLogger("onward.server")
 CANCEL_GRACE: Final = 1.0
 """Seconds that a cancelled request gets to clean up."""
 TICK: Final = 0.05
+COLLECT: Final = (20_000, 20, 50)
+"""New objects between two looks for cycles, and looks between those at older objects."""
 
 
 class Server(uvicorn.Server):
@@ -60,6 +63,7 @@ class Server(uvicorn.Server):
             )
             self.config.http_protocol_class = HttpToolsProtocol
         await super().startup(sockets)
+        _leave_alone_what_stays()
         if self._on_started is not None:
             self._on_started()
 
@@ -107,3 +111,10 @@ class Server(uvicorn.Server):
                 return False
             await asyncio.sleep(TICK)
         return True
+
+
+def _leave_alone_what_stays() -> None:
+    """Spare the collector what lives as long as the process, and most of the looks at what soon dies by itself."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT)

@@ -137,4 +137,6 @@ class _Family:
     def _announce(self) -> None:
         place = self._settings.data.resolve()
         lines = f"Onward is listening on {url_of(self._listener)}\nUploads and files are in {place}"
+        if self._settings.demo:
+            lines += "\nDEMO: anybody who reaches it can make uploads fail on purpose; keep nothing here that matters"
         print(lines, flush=True)  # noqa: T201  # for the person at the terminal

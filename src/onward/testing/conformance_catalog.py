@@ -39,6 +39,7 @@ class CatalogConformance:
         one = await begun(journal, 1, at=100.0, owner="a", name="name")
         steps: list[AnyEvent] = [
             Declared(declared=Declaration(length=10)),
+            Declared(declared=Declaration(filename="another name")),
             stored(0, 6),
             stored(6, 4),
             Sealed(length=10, parts=2),

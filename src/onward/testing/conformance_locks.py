@@ -69,12 +69,15 @@ class Holder:
 
 
 async def is_free(locks: Locks, id: UploadId, span: Span) -> bool:
-    """True if the span can be had this moment."""
+    """True if the span can be had this moment, which must be what the locks say of it."""
+    said = locks.is_free(id, span)
     try:
         async with locks.hold(id, span, timeout=0):
-            return True
+            found = True
     except Locked:
-        return False
+        found = False
+    assert said is found
+    return found
 
 
 async def waiting(group: anyio.abc.TaskGroup, holder: Holder) -> Holder:

@@ -9,7 +9,16 @@ import anyio
 from litestar.types import Receive
 
 from onward.core.types import Buffer
-from onward.errors import BadBody, BodyIncomplete, BodyTooLarge, ClientGone, Stalled
+from onward.engine.intake import Body
+from onward.errors import (
+    AppendTooSmall,
+    BadBody,
+    BodyIncomplete,
+    BodyTooLarge,
+    ChunkTooLarge,
+    ClientGone,
+    Stalled,
+)
 
 T = TypeVar("T")
 
@@ -78,6 +87,30 @@ def receive_of(scope: Mapping[str, Any], receive: Receive) -> Receive:
     """The quickest way to the bytes that the server has; ``receive`` itself is right for every server."""
     offered = cast("Callable[[Receive], Receive] | None", (scope.get("extensions") or {}).get(VIEWS))
     return receive if offered is None else offered(receive)
+
+
+class BoundedBody:
+    """A body whose length nobody has said, held to what one request may bring while it comes."""
+
+    def __init__(self, body: Body, *, least: int, most: int) -> None:
+        self._body = body
+        self._least = least
+        self._most = most
+        self._taken = 0
+
+    async def next(self) -> Buffer | None:
+        """As that of the body. Raises ``ChunkTooLarge`` and, at the end, ``AppendTooSmall``; no byte at all is fine."""
+        piece = await self._body.next()
+        self._taken += 0 if piece is None else len(piece)
+        if self._taken > self._most:
+            raise ChunkTooLarge(f"one request may bring {self._most} bytes", limit=self._most)
+        if piece is None and 0 < self._taken < self._least:
+            raise AppendTooSmall(
+                f"a request that is not the last must bring {self._least} bytes",
+                limit=self._least,
+                provided=self._taken,
+            )
+        return piece
 
 
 async def gather(body: RawBody, *, idle: float, most: int = SMALL) -> bytes:

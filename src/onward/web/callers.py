@@ -5,12 +5,14 @@ from __future__ import annotations
 import hmac
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 from litestar.connection import ASGIConnection
+from litestar.types import HTTPScope
 
 from onward.errors import Unauthorized
 from onward.ports import Caller
+from onward.web.paths import headers_of
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
@@ -23,10 +25,11 @@ def by_token(token: str) -> Resolver:
     expected = token.encode()
 
     def resolve(connection: Connection) -> Caller:
-        scheme, _, given = connection.headers.get("authorization", "").partition(" ")
+        headers = headers_of(cast("HTTPScope", connection.scope))
+        scheme, _, given = headers.get("authorization", "").partition(" ")
         sent = given.strip().encode("utf-8", "surrogateescape")
         operator = not expected or (scheme.lower() == "bearer" and hmac.compare_digest(sent, expected))
-        return Caller(operator=operator, headers=dict(connection.headers))
+        return Caller(operator=operator, headers=headers)
 
     return resolve
 

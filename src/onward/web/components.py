@@ -14,10 +14,13 @@ from onward.web.openapi import PREFIX, SCHEME, Json
 from onward.web.probes import ReadyView
 from onward.web.status import PageView, RowView
 from onward.wire.bodies import Complete, Declare
+from onward.wire.compat.content_range import AskedView, PostedView
+from onward.wire.compat.front import TakenView
 from onward.wire.problem import TYPE_PREFIX
 from onward.wire.views import ChunkView, DeclaredView, ManifestView, OneChunkView, Received, SealedView, StoredView
 
 SHOWN: Final = (
+    AskedView,
     ChunkView,
     Complete,
     Declare,
@@ -25,11 +28,13 @@ SHOWN: Final = (
     ManifestView,
     OneChunkView,
     PageView,
+    PostedView,
     ReadyView,
     Received,
     RowView,
     SealedView,
     StoredView,
+    TakenView,
 )
 
 PROBLEM: Final[Json] = {

@@ -16,7 +16,7 @@ EXPOSED: Final = tuple(
             "Upload-Draft-Interop-Version",
             "Upload-Incomplete",
             *("Accept-Ranges", "Content-Digest", "Content-Disposition", "Content-Length", "Content-Range", "ETag"),
-            *("Idempotency-Key", "Last-Modified", "Link", "Repr-Digest", "Upload-Expires", "Upload-Limit"),
+            *("Idempotency-Key", "Last-Modified", "Link", "Range", "Repr-Digest", "Upload-Expires", "Upload-Limit"),
             *("Upload-Metadata", "WWW-Authenticate"),
         }
     )

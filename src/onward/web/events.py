@@ -169,7 +169,7 @@ def _news(item: FeedItem) -> bytes:
     match event:
         case Created():
             name = "created"
-            file = event.spec.name.name if event.spec.name else event.spec.metadata.get("filename")
+            file = event.spec.called
             said |= {"name": file, "length": event.spec.declared.length, "state": "receiving"}
         case Sealed():
             name = "sealed"

@@ -103,13 +103,19 @@ PAGE: Final[Json] = {
 }
 READY: Final[Json] = {
     "status": "ok",
-    "checks": {"storage": {"status": "ok"}, "journal": {"status": "ok"}, "queue": {"status": "ok"}},
+    "checks": {
+        "storage": {"status": "ok"},
+        "journal": {"status": "ok"},
+        "space": {"status": "ok"},
+        "queue": {"status": "ok"},
+    },
 }
 NOT_READY: Final[Json] = {
     "status": "failed",
     "checks": {
         "storage": {"status": "failed", "reason": "The storage failed"},
         "journal": {"status": "ok"},
+        "space": {"status": "ok"},
         "queue": {"status": "degraded", "reason": "it cannot be reached"},
     },
 }

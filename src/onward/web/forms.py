@@ -26,26 +26,36 @@ class Piece(NamedTuple):
 
     field: str
     data: bytes
+    filename: str | None = None
+    """Given where the field begins, if it is a file."""
 
 
 class Form:
     """The fields of a form in the order they come.
 
-    At most 16 fields, 8 KiB of headers to a field, 64 KiB to a field other than ``stream``; no
-    bytes before the first boundary and nothing but a line end after the last. Raises
-    ``BadBody`` for anything else, and what the body raises.
+    At most ``most`` fields, 8 KiB of headers to a field, 64 KiB to a field other than the one to
+    stream: the field named ``stream`` or, with ``files``, any that is a file. No bytes before the
+    first boundary and nothing but a line end after the last. Raises ``BadBody`` for anything
+    else, and what the body raises.
     """
 
-    __slots__ = ("_body", "_end", "_epilogue", "_events", "_field", "_parser", "_received", "_size", "_stream", "_tail")
+    __slots__ = (
+        *("_body", "_end", "_epilogue", "_events", "_field", "_files", "_parser", "_received", "_size", "_stream"),
+        *("_streams", "_tail"),
+    )
 
-    def __init__(self, body: RawBody, boundary: str, *, stream: str | None = None) -> None:
+    def __init__(
+        self, body: RawBody, boundary: str, *, stream: str | None = None, files: bool = False, most: int = MAX_FIELDS
+    ) -> None:
         self._body = body
         self._stream = stream
+        self._files = files
+        self._streams = False
         self._parser = PushMultipartParser(
             boundary,
             max_header_size=MAX_HEADER,
             max_header_count=_MAX_HEADER_LINES,
-            max_segment_count=MAX_FIELDS,
+            max_segment_count=most,
             strict=True,
         )
         self._events: Iterator[MultipartSegment | bytes | bytearray | None] = iter(())
@@ -94,12 +104,14 @@ class Form:
             raise BadBody("a field with a Content-Transfer-Encoding is not read; send its bytes as they are")
         self._field = segment.name or ""
         self._size = 0
-        return Piece(self._field, b"")
+        is_file = segment.filename is not None
+        self._streams = (self._files and is_file) or self._field == self._stream
+        return Piece(self._field, b"", segment.filename)
 
     def _more(self, data: bytes) -> Piece:
         field = self._field or ""
         self._size += len(data)
-        if field != self._stream and self._size > MAX_FIELD:
+        if not self._streams and self._size > MAX_FIELD:
             raise BadBody(f"a field other than the file may have {MAX_FIELD} bytes", limit=MAX_FIELD)
         return Piece(field, data)
 

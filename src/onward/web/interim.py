@@ -16,6 +16,9 @@ EVERY: Final = 1.0
 
 RESUMPTION_SUPPORTED: Final = 104
 
+_PROXIED: Final = frozenset({"via", "forwarded"})
+"""Beside ``X-Forwarded-*``: headers of a request that came through a proxy."""
+
 Send = Callable[[int, Iterable[tuple[bytes, bytes]]], Awaitable[None]]
 
 
@@ -34,7 +37,7 @@ class Interim:
         offered = cast("Send | None", (scope.get("extensions") or {}).get(EXTENSION))
         if offered is None or policy == "never" or scope.get("http_version") == "1.0":
             return None
-        if policy == "auto" and ("via" in headers or any(name.startswith("x-forwarded-") for name in headers)):
+        if policy == "auto" and any(name in _PROXIED or name.startswith("x-forwarded-") for name in headers):
             return None
         return cls(offered)
 

@@ -370,7 +370,11 @@ def probes() -> Operations:
             "Can it do its work?",
             "Storage and journal must be writable. Without the queue uploads are received and finished later.",
             responses={
-                "200": answer("It can; `degraded` if the queue is away.", example=examples.READY, **ready),
+                "200": answer(
+                    "It can; `degraded` if the queue is away or no new upload has room.",
+                    example=examples.READY,
+                    **ready,
+                ),
                 "503": answer("It cannot, or it is shutting down.", example=examples.NOT_READY, **ready),
             },
         ),

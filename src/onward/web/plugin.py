@@ -19,6 +19,7 @@ from litestar.types import Guard, Message, Middleware, Scope
 
 from onward.engine.engine import Engine
 from onward.web.callers import Resolver, by_token
+from onward.web.compat import compat_routes
 from onward.web.components import joined
 from onward.web.downloads import download_routes
 from onward.web.events import event_routes
@@ -91,6 +92,7 @@ class OnwardPlugin(InitPlugin):
         handlers = [
             *chunk_routes(site),
             *resource_routes(site),
+            *compat_routes(site),
             *status_routes(site),
             *event_routes(site),
             *download_routes(site),

@@ -39,7 +39,7 @@ class ReadyView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Readiness:
-    """Looks at storage, journal and queue, at most once a second."""
+    """Looks at storage, journal, room and queue, at most once a second."""
 
     def __init__(self, site: Site, clock: Callable[[], float] = anyio.current_time) -> None:
         self._site = site
@@ -48,7 +48,11 @@ class Readiness:
         self._last: tuple[float, ReadyView] | None = None
 
     async def look(self) -> ReadyView:
-        """Without the queue uploads are still received, and finished when it is back: that is degraded, not failed."""
+        """How everything is.
+
+        Without the queue uploads are still received, and finished when it is back; without room those that are
+        there are still finished and read: that is degraded, not failed.
+        """
         if self._site.draining:
             stops = CheckView(status="failed", reason="the server is shutting down")
             return ReadyView(status="failed", checks={"server": stops})
@@ -63,6 +67,7 @@ class Readiness:
         checks = {
             "storage": await _check(engine.storage.check, "failed"),
             "journal": await _check(engine.journal.check, "failed"),
+            "space": await _check(engine.check_space, "degraded"),
             "queue": await _check(engine.jobs.check, "degraded"),
         }
         found = {check.status for check in checks.values()}

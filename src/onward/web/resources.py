@@ -9,13 +9,14 @@ from typing import Final
 from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 
-from onward.core.types import Cancel, State, Status, UploadId, is_id
+from onward.core.types import Cancel, Command, Seal, State, Status, Store, UploadId, is_id
 from onward.core.upload import Upload
 from onward.engine.intake import Body
 from onward.engine.store import Told
 from onward.errors import ClientGone, NotFound, OnwardError
 from onward.ports import Caller
 from onward.web import operations_files as operations
+from onward.web.body import BoundedBody
 from onward.web.interim import Interim
 from onward.web.site import Exchange, Site, route
 from onward.wire.draft import Draft
@@ -75,10 +76,11 @@ async def _serve(exchange: Exchange) -> Response[bytes]:
         refuse_encoded(exchange.headers.get("content-encoding", ""))
         command = dialect.parse(head)
         told = _telling(exchange, dialect, head) if isinstance(dialect, Draft) else None
-        body: Body | None = None if isinstance(command, Status | Cancel) else exchange.body
+        body = _body(exchange, dialect, command)
         outcome = await exchange.engine.run(command, caller, body, told)
         upload = outcome.upload
-        work = await exchange.engine.catalog.work(upload.id) if upload.state is State.SEALED else None
+        sealed_before = upload.state is State.SEALED and not outcome.fresh
+        work = await exchange.engine.catalog.work(upload.id) if sealed_before else None
         expires = _expires_at(exchange, upload)
         reply = dialect.reply(command, outcome, exchange.hrefs, head, work=work, expires_at=expires)
     except ClientGone:
@@ -91,6 +93,15 @@ async def _serve(exchange: Exchange) -> Response[bytes]:
         else:
             reply = dialect.refuse(error, head, exchange.hrefs, upload=known)
     return exchange.respond(reply, head=head.method == "HEAD")
+
+
+def _body(exchange: Exchange, dialect: Tus1 | Draft, command: Command) -> Body | None:
+    if isinstance(command, Status | Seal | Cancel):
+        return None
+    if isinstance(dialect, Tus1) or exchange.body.length is not None:
+        return exchange.body  # what its length says was held against the limits
+    ends = command.ends if isinstance(command, Store) else command.first is not None and command.first.ends
+    return BoundedBody(exchange.body, least=0 if ends else dialect.min_append, most=dialect.max_append)
 
 
 def _turn_away(exchange: Exchange, error: OnwardError) -> Response[bytes]:

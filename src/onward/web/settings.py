@@ -20,7 +20,7 @@ class WebSettings(Protocol):
 
     @property
     def trusted_proxies(self) -> tuple[str, ...]:
-        """Addresses and networks whose ``X-Forwarded-*`` is believed."""
+        """Addresses and networks whose ``X-Forwarded-*`` or ``Forwarded`` is believed."""
 
     @property
     def upload_path(self) -> str:
@@ -33,6 +33,10 @@ class WebSettings(Protocol):
     @property
     def uploads_path(self) -> str:
         """Prefix of the status of uploads."""
+
+    @property
+    def compat_path(self) -> str:
+        """Prefix of the routes that front-ends of others use."""
 
     @property
     def events_path(self) -> str:

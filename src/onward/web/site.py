@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, cast
 
 from anyio.abc import TaskGroup
-from litestar import Request, Response
+from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import Operation
 
@@ -20,6 +20,7 @@ from onward.web.body import RawBody, receive_of
 from onward.web.callers import Resolver, ask
 from onward.web.cors import Cors
 from onward.web.feed import Feed
+from onward.web.handler import AnyRequest, Handler, Made, Plain
 from onward.web.links import Links
 from onward.web.paths import headers_of, query_of, segment_of
 from onward.web.settings import WebSettings
@@ -30,8 +31,6 @@ from onward.wire.problem import problem
 from onward.wire.tus1 import Tus1
 
 log = logging.getLogger("onward.web")
-
-AnyRequest = Request[Any, Any, Any]
 
 
 class Drain(Protocol):
@@ -78,7 +77,8 @@ class Site:
         """True for a path under one of our prefixes, whether there is a route or not."""
         settings = self.settings
         path = path.removeprefix(root_path.rstrip("/")).removeprefix(self._mount)
-        prefixes = (settings.upload_path, settings.files_path, settings.uploads_path, settings.events_path)
+        files = (settings.upload_path, settings.files_path, settings.uploads_path, settings.compat_path)
+        prefixes = (*files, settings.events_path)
         return any(path == prefix or path.startswith(f"{prefix}/") for prefix in prefixes)
 
     def open(self, engine: Engine, tasks: TaskGroup) -> None:
@@ -167,7 +167,7 @@ class Exchange:
         headers = dict(reply.headers)
         if self.body.unread and self.request.scope["http_version"].startswith("1"):
             headers["Connection"] = "close"
-        return Response(
+        return Plain(
             b"" if head or self.method == "HEAD" else reply.body,
             status_code=reply.status,
             headers=headers,
@@ -209,7 +209,7 @@ def route(
         headers = {**said.headers, "Allow": ", ".join(allowed), **site.cors.preflight(exchange.headers, allowed)}
         return exchange.respond(Reply(status=said.status, headers=headers))
 
-    def answering(answer: Answer) -> Callable[[AnyRequest], Awaitable[Response[bytes]]]:
+    def answering(answer: Answer) -> Made:
         async def handle(request: AnyRequest) -> Response[bytes]:
             exchange = Exchange(site, request)
             try:
@@ -219,10 +219,8 @@ def route(
 
         return handle
 
-    found = [HTTPRouteHandler(path, http_method="OPTIONS", include_in_schema=False)(discover)]
+    found = [Handler.of(path, discover, http_method="OPTIONS", include_in_schema=False)]
     for method, (answer, operation, name) in methods.items():
-        handler = HTTPRouteHandler(
-            path, http_method=method, status_code=200, operation_class=operation, operation_id=name
-        )
-        found.append(handler(answering(answer)))
+        described = {"operation_class": operation, "operation_id": name}
+        found.append(Handler.of(path, answering(answer), http_method=method, status_code=200, **described))
     return found

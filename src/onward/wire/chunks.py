@@ -177,10 +177,9 @@ class Chunks:
 
     def _declared(self, outcome: Outcome, hrefs: Hrefs) -> Reply:
         upload = outcome.upload
-        name = views.name_of(upload) or upload.id
         shown = views.DeclaredView(
             id=upload.id,
-            name=name,
+            name=views.name_of(upload) or upload.id,
             state=views.word(upload),
             limits=self.limits,
             chunk_size=upload.part_size,
@@ -190,13 +189,13 @@ class Chunks:
             missing=views.missing(upload),
             holes=views.holes(upload),
             urls=views.Urls(
-                upload=hrefs.upload_of(name),
+                upload=hrefs.upload_of(_key(upload)),
                 complete=hrefs.complete(),
                 status=hrefs.status_of(upload.id),
                 events=hrefs.events_of(upload.id),
             ),
         )
-        headers = {"Location": hrefs.upload_of(name), **_standing(upload)}
+        headers = {"Location": hrefs.upload_of(_key(upload)), **_standing(upload)}
         return _json(201 if outcome.created else 200, shown, headers)
 
 
@@ -222,11 +221,10 @@ def _sha256(text: str | None) -> Digest | None:
 
 def _stored(command: Store, outcome: Outcome, hrefs: Hrefs) -> Reply:
     upload = outcome.upload
-    name = views.name_of(upload)
     at = command.at
     shown = views.StoredView(
         id=upload.id,
-        name=name,
+        name=views.name_of(upload),
         state=views.word(upload),
         chunk=at.number if isinstance(at, Number) else msgspec.UNSET,
         start=at.offset if isinstance(at, Offset) else msgspec.UNSET,
@@ -238,9 +236,14 @@ def _stored(command: Store, outcome: Outcome, hrefs: Hrefs) -> Reply:
         status=hrefs.status_of(upload.id),
     )
     headers = _standing(upload)
-    if outcome.fresh and name is not None:
-        headers["Location"] = hrefs.upload_of(name)
+    if outcome.fresh:
+        headers["Location"] = hrefs.upload_of(_key(upload))
     return _json(201 if outcome.fresh else 200, shown, headers)
+
+
+def _key(upload: Upload) -> str:
+    """What the upload is asked for by: not every file's name is one that leads to it."""
+    return upload.spec.name.name if upload.spec.name else upload.id
 
 
 def _sealed(upload: Upload, hrefs: Hrefs, work: Work | None) -> Reply:

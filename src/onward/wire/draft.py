@@ -34,7 +34,6 @@ from onward.errors import (
     AppendTooSmall,
     BadField,
     ChunkTooLarge,
-    DigestMismatch,
     LengthConflict,
     MethodNotAllowed,
     NotFound,
@@ -42,7 +41,7 @@ from onward.errors import (
 )
 from onward.wire import disposition, fields, metadata, structured
 from onward.wire.bodies import MULTIPART, check_metadata, unsupported
-from onward.wire.draft_final import MISMATCH, WANT, end_of, final, other_whole
+from onward.wire.draft_final import WANT, digest_wanted, end_of, final
 from onward.wire.draft_refusals import breaks_limit, refusal
 from onward.wire.draft_versions import FIELD, PARTIAL, UNSAID, Missing, Version, is_partial, speaks, version_of
 from onward.wire.message import Head, Hrefs, Reply, Work
@@ -237,7 +236,7 @@ class Draft:
             case Status():
                 if upload.length is not None:
                     headers["Upload-Length"] = str(upload.length)
-                return Reply(status=204, headers=headers | _NOT_CACHED)
+                return Reply(status=204, headers=headers | digest_wanted(upload, head) | _NOT_CACHED)
             case Create():
                 headers["Location"] = hrefs.file_of(upload.id)
             case _:
@@ -249,10 +248,6 @@ class Draft:
     def refuse(self, error: OnwardError, head: Head | None, hrefs: Hrefs, *, upload: Upload | None = None) -> Reply:
         """What to say of a command that was not carried out; ``upload``, if it is known, gives the offset too."""
         version = UNSAID if head is None else version_of(head.headers)
-        if isinstance(error, DigestMismatch) and error.facts.get("reason") == MISMATCH:
-            # Seen with the last byte; which digest was announced stands in the upload or in this request.
-            announced = _announced(head, upload)
-            error = error if announced is None else other_whole(announced)
         reply = refusal(error, head, version)
         headers = dict(reply.headers)
         if breaks_limit(error):
@@ -335,12 +330,6 @@ def _refuse_upload_fields(head: Head) -> None:
 
 def _body_digests(head: Head) -> tuple[Digest, ...]:
     return fields.digests("Content-Digest", head.headers.get("content-digest", ""))
-
-
-def _announced(head: Head | None, upload: Upload | None) -> Digest | None:
-    if upload is not None:
-        return upload.declared.digest
-    return None if head is None else _whole_digest(head)
 
 
 def _whole_digest(head: Head) -> Digest | None:

@@ -66,12 +66,19 @@ def final(
         result=views.result(upload, hrefs),
     )
     headers["Link"] = f'<{status}>; rel="monitor"'
-    wanted = upload.spec.raw.get(WANT) if head is None else head.headers.get(WANT.lower(), upload.spec.raw.get(WANT))
-    digest = _known_digest(upload)
-    if digest is not None and structured.weights(wanted).get(digest.algorithm):
-        headers["Repr-Digest"] = fields.digest_field([digest])
+    headers |= digest_wanted(upload, head)
     code = 200 if upload.state is State.DONE and version.completed == 202 else version.completed
     return Reply(status=code, headers=headers, body=msgspec.json.encode(shown), media_type="application/json")
+
+
+def digest_wanted(upload: Upload, head: Head | None) -> dict[str, str]:
+    """``Repr-Digest`` of the whole, for a client that wants it now or did when it began, as soon as it is known."""
+    at_first = upload.spec.raw.get(WANT)
+    wanted = at_first if head is None else head.headers.get(WANT.lower(), at_first)
+    digest = _known_digest(upload) if upload.state in {State.SEALED, State.DONE} else None
+    if digest is None or not structured.weights(wanted).get(digest.algorithm):
+        return {}
+    return {"Repr-Digest": fields.digest_field([digest])}
 
 
 def _known_digest(upload: Upload) -> Digest | None:

@@ -38,6 +38,7 @@ TYPES: Final = "https://iana.org/assignments/http-problem-types#"
 Members = dict[str, Any]
 
 _CARRYING: Final = frozenset({"POST", "PUT", "PATCH"})
+_ASKING: Final = frozenset({"HEAD", "GET"})
 # No resending helps against these; what was refused at its creation is not there to be resumed.
 _FINAL: Final = (Unauthorized, Refused, UnsupportedMedia, UnsupportedEncoding, UploadTooLarge)
 
@@ -50,7 +51,7 @@ def breaks_limit(error: OnwardError) -> bool:
 def refusal(error: OnwardError, head: Head | None, version: Version) -> Reply:
     """The refusal that ``error`` stands for, with the version's headers but for ``Upload-Limit``."""
     plain = problem(error, head)
-    status = _status(error, version, plain.status)
+    status = _status(error, head, version, plain.status)
     headers = {**plain.headers, **version.echo(), **_state(error)}
     complete = _complete(error, head)
     if complete is not None:
@@ -73,14 +74,14 @@ def is_of_the_whole(error: OnwardError) -> bool:
     return isinstance(error, DigestMismatch) and error.facts.get("field") == "Repr-Digest"
 
 
-def _status(error: OnwardError, version: Version, plain: int) -> int:
+def _status(error: OnwardError, head: Head | None, version: Version, plain: int) -> int:
     match error:
         case LengthConflict() | Incomplete() | AlreadyComplete() | DigestMismatch():
             return 400
         case UploadFailed() | UploadOver():
             return 410
-        case Locked():
-            return version.busy
+        case Locked() if head is None or head.method not in _ASKING:
+            return version.busy  # to a mere question it is never a fault of the server
         case _:
             return plain
 

@@ -49,7 +49,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     completed_type: bool = False
     """There is a problem type for an append to a completed upload."""
     busy: int = 423
-    """Status that makes its clients try again when somebody else holds the upload."""
+    """Status that makes its clients send again when somebody else holds the upload; one that only asks gets 423."""
 
     def says_complete(self, headers: Mapping[str, str]) -> bool | None:
         """Whether the request ends the upload; ``None`` if it does not say so in a way that can be read."""

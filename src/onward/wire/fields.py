@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
@@ -225,7 +226,12 @@ def parse_http_date(text: str) -> int | None:
 
 def http_date(at: float) -> str:
     """Seconds since the epoch as HTTP writes a date."""
-    return formatdate(int(at), usegmt=True)
+    return _date_of(int(at))
+
+
+@lru_cache(maxsize=256)
+def _date_of(second: int) -> str:
+    return formatdate(second, usegmt=True)
 
 
 def ranges_field(ranges: Iterable[tuple[int, int]]) -> str:

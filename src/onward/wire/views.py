@@ -159,8 +159,7 @@ def word(upload: Upload, work: Work | None = None) -> str:
 
 def name_of(upload: Upload) -> str | None:
     """What the client calls the file."""
-    name = upload.spec.name
-    return name.name if name else upload.spec.metadata.get("filename")
+    return upload.called
 
 
 def offset_of(upload: Upload) -> int:

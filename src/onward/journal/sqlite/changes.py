@@ -20,7 +20,8 @@ _PUT_ROW = """
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET
         state = excluded.state, reason = excluded.reason, length = excluded.length, received = excluded.received,
-        parts = excluded.parts, ref = excluded.ref, active_at = excluded.active_at, version = excluded.version
+        parts = excluded.parts, ref = excluded.ref, active_at = excluded.active_at, version = excluded.version,
+        name = excluded.name
 """
 
 

@@ -61,6 +61,10 @@ class FileLocks:
             if id not in self._registry:
                 self._files.let_go(id)
 
+    def is_free(self, id: UploadId, span: Span) -> bool:
+        """See ``onward.ports.Locks``. Raises ``ServerFault`` if the lock file cannot be used."""
+        return self._registry.is_free(id, span) and self._files.is_free(id, span)
+
     async def forget(self, id: UploadId) -> None:
         """Remove the upload's lock file, unless somebody here or in another process uses it."""
         self._files.forget(id)

@@ -38,6 +38,12 @@ def _set_lock(fd: int, kind: int, span: Span) -> bool:
     return True
 
 
+def _is_unlocked(fd: int, span: Span) -> bool:
+    """True if another open file could lock the range now."""
+    request = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, span[0], span[1] - span[0], 0)
+    return bool(_FLOCK.unpack(fcntl.fcntl(fd, fcntl.F_OFD_GETLK, request))[0] == fcntl.F_UNLCK)
+
+
 def _fault(error: OSError) -> ServerFault:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoSpace()
@@ -52,7 +58,7 @@ class SpanFiles:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self._directory = str(directory)
         self._open_files: dict[UploadId, int] = {}
 
     def lock(self, id: UploadId, span: Span) -> bool:
@@ -73,6 +79,24 @@ class SpanFiles:
         except OSError as error:
             raise _fault(error) from error
         return False
+
+    def is_free(self, id: UploadId, span: Span) -> bool:
+        """True if no other process has a part of the span. Raises ``ServerFault``."""
+        fd = self._open_files.get(id)
+        try:
+            if fd is not None:
+                return _is_unlocked(fd, span)
+            fd = os.open(self._path(id), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            raise _fault(error) from error
+        try:
+            return _is_unlocked(fd, span)
+        except OSError as error:
+            raise _fault(error) from error
+        finally:
+            os.close(fd)
 
     def unlock(self, id: UploadId, span: Span) -> None:
         """Give a span back; the file stays open for the others of this process."""
@@ -99,7 +123,7 @@ class SpanFiles:
             # Unlinked only while all of it is locked: a holder elsewhere never loses its file,
             # and who opened it meanwhile sees on locking it that it is no longer the one.
             if _set_lock(fd, fcntl.F_WRLCK, _EVERYTHING) and _is_current(fd, path):
-                path.unlink()
+                os.unlink(path)
         except OSError as error:
             raise _fault(error) from error
         finally:
@@ -110,22 +134,22 @@ class SpanFiles:
         for upload in list(self._open_files):
             self.let_go(upload)
 
-    def _path(self, id: UploadId) -> Path:
+    def _path(self, id: UploadId) -> str:
         if not is_id(id):
             raise ValueError(f"not an id: {id!r}")
-        return self._directory / id[:2] / id
+        return f"{self._directory}/{id[:2]}/{id}"
 
-    def _open(self, path: Path) -> int:
+    def _open(self, path: str) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             return os.open(path, flags, 0o600)
         except FileNotFoundError:
-            make_private(self._directory)
-            make_private(path.parent)
+            make_private(Path(self._directory))
+            make_private(Path(path).parent)
             return os.open(path, flags, 0o600)
 
 
-def _is_current(fd: int, path: Path) -> bool:
+def _is_current(fd: int, path: str) -> bool:
     """True if the open file is still the one that its name leads to."""
     mine = os.fstat(fd)
     try:

@@ -157,17 +157,15 @@ async def _over(future: Future[_T]) -> _T:
     if future.done():
         return future.result()
     waiter = asyncio.wrap_future(future)
-    cancelled: asyncio.CancelledError | None = None
-    with anyio.CancelScope(shield=True):
-        while not waiter.done():
-            try:
-                await asyncio.wait([waiter])
-            except asyncio.CancelledError as error:
-                cancelled = error
-    if cancelled is None:
-        return waiter.result()
-    waiter.exception()  # looked at, so that it is not reported as forgotten
-    raise cancelled
+    try:
+        return await asyncio.shield(waiter)
+    except asyncio.CancelledError:
+        with anyio.CancelScope(shield=True):
+            while not waiter.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([waiter])
+        waiter.exception()  # looked at, so that it is not reported as forgotten
+        raise
 
 
 def _beyond(blocks: list[Buffer], skip: int) -> list[Buffer]:

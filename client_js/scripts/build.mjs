@@ -1,0 +1,28 @@
+// Builds dist/: modules with their types by tsdown, onward.min.js for pages without a bundler, and then the page at /ui.
+import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { build } from 'esbuild'
+
+execFileSync('npx', ['tsdown', '--log-level', 'warn'], { stdio: 'inherit' })
+
+// One classic script. Its worker and WebAssembly are the files beside it: a strict content policy allows no others.
+await build({
+  entryPoints: [existsSync('src/ui/element.ts') ? 'src/ui/element.ts' : 'src/index.ts'],
+  outfile: 'dist/onward.min.js',
+  bundle: true,
+  minify: true,
+  format: 'iife',
+  globalName: 'Onward',
+  target: 'es2022',
+  legalComments: 'none',
+  banner: { js: "var onwardScript=document.currentScript?.src||'';" },
+  define: { 'import.meta.url': 'onwardScript' },
+  plugins: [
+    {
+      name: 'wasm-beside',
+      setup: (on) => on.onResolve({ filter: /\/wasm\.js$/ }, () => ({ path: './wasm.js', external: true })),
+    },
+  ],
+})
+
+await import('../demo/build.mjs')

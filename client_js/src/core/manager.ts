@@ -1,0 +1,335 @@
+import type { UploadError } from './errors.js'
+import type { House } from './house.js'
+import type { Lazy } from './lazy.js'
+import { nameOf } from './naming.js'
+import { Notifier } from './notifier.js'
+import type { Records } from './records.js'
+import type { Room } from './room.js'
+import type { Channel, Env, Locks, ResumeRecord, Standing, UploadSession } from './seams.js'
+import { eta } from './speed.js'
+import { Task } from './task.js'
+import type {
+  AddInput,
+  AddOptions,
+  CancelOptions,
+  Events,
+  Progress,
+  Snapshot,
+  Source,
+  State,
+  Uploader,
+  UploaderOptions,
+  UploadTask,
+} from './types.js'
+
+/** Tasks made in one go; more of them would let the page stutter. */
+const BATCH = 200
+const MIRROR_EVERY = 500
+const LOAD_AGAIN = 3000
+
+export interface Following {
+  watch(session: UploadSession, on: (standing: Standing | UploadError) => void): () => void
+}
+/** What an uploader is made of. */
+export interface Parts {
+  readonly env: Env
+  readonly room: Room
+  readonly records: Records
+  readonly follower: Lazy<Following>
+  /** What a person has chosen or dropped. Reads all that must be read at once before it returns. */
+  sourcesOf(input: AddInput): Promise<Source[]>
+  readonly channel: Channel
+  close(): Promise<void>
+}
+type Listeners = { [K in keyof Events]: Set<(event: Events[K]) => void> }
+
+export class Manager implements Uploader, House {
+  readonly room: Room
+  readonly records: Records
+  readonly locks: Locks
+  readonly verify: House['verify']
+  readonly keepHandles: boolean
+  #tasks: Task[] = []
+  readonly #byId = new Map<string, Task>()
+  readonly #unfinished = new Set<Task>()
+  readonly #told = new Map<Task, number>()
+  readonly #notifier: Notifier
+  readonly #on: Listeners = {
+    added: new Set(),
+    removed: new Set(),
+    state: new Set(),
+    warning: new Set(),
+    connection: new Set(),
+  }
+  readonly #leave: (() => void)[]
+  #snapshot: Snapshot | null = null
+
+  constructor(
+    readonly options: UploaderOptions,
+    readonly parts: Parts,
+  ) {
+    const { room, records, env, channel } = parts
+    this.room = room
+    this.records = records
+    this.locks = env.locks
+    this.verify = options.verify ?? 'chunk-tree'
+    this.keepHandles = options.persist !== 'metadata'
+    this.#notifier = new Notifier(env.clock, () => this.#tick())
+    this.#snapshot = this.#look()
+    this.#leave = [
+      env.watchNetwork({ gone: () => room.gate.close(), back: () => room.gate.open() }),
+      channel.listen((message) => this.#mirrored(message)),
+    ]
+  }
+
+  // -- what the page sees -----------------------------------------------------------------------------
+
+  get tasks(): ReadonlyArray<UploadTask> {
+    return this.#tasks
+  }
+
+  get totals(): Progress {
+    return this.getSnapshot().totals
+  }
+
+  task(id: string): UploadTask | undefined {
+    return this.#byId.get(id)
+  }
+
+  subscribe(fn: () => void): () => void {
+    return this.#notifier.add(fn)
+  }
+
+  getSnapshot(): Snapshot {
+    this.#snapshot ??= this.#look()
+    return this.#snapshot
+  }
+
+  on<K extends keyof Events>(kind: K, fn: (event: Events[K]) => void): () => void {
+    this.#on[kind].add(fn)
+    return () => this.#on[kind].delete(fn)
+  }
+
+  // -- uploads come and go ----------------------------------------------------------------------------
+
+  async add(input: AddInput, options: AddOptions = {}): Promise<UploadTask[]> {
+    const reading = this.parts.sourcesOf(input)
+    // Loaded while the network is there; it is needed at the end.
+    void this.parts.follower.get().catch(() => undefined)
+    await this.records.load()
+    const sources = await reading
+    const added: Task[] = []
+    for (let at = 0; at < sources.length; at += BATCH) {
+      if (at) await this.#breath()
+      const batch: [Task, Source][] = []
+      for (const source of sources.slice(at, at + BATCH)) batch.push(await this.#taskFor(source, options))
+      this.#enlist(batch.map(([task]) => task))
+      for (const [task, source] of batch) {
+        added.push(task)
+        if (options.start !== false) this.#begin(task, source)
+        else if (!task.transfer.source) {
+          task.transfer.source = source
+          task.hold('paused')
+        }
+      }
+    }
+    return added
+  }
+
+  async restore(): Promise<UploadTask[]> {
+    const records = (await this.records.load(true)).filter((record) => !this.#byId.has(record.key))
+    const tasks = records.map((record) => this.#restored(record))
+    this.#enlist(tasks)
+    await Promise.all(tasks.map((task) => task.wake()))
+    return tasks
+  }
+
+  remove(id: string): void {
+    const task = this.#byId.get(id)
+    if (!task?.over) return
+    this.#byId.delete(id)
+    this.#told.delete(task)
+    this.#tasks = this.#tasks.filter((one) => one !== task)
+    this.#emit('removed', { task })
+    this.#notifier.mark()
+  }
+
+  pauseAll(): void {
+    for (const task of this.#tasks) task.pause()
+  }
+
+  resumeAll(): void {
+    for (const task of this.#tasks) if (!task.over && task.state !== 'elsewhere') task.resume()
+  }
+
+  async cancelAll(options?: CancelOptions): Promise<void> {
+    const ending: Promise<void>[] = []
+    for (const [at, task] of this.#tasks.entries()) {
+      if (at && at % BATCH === 0) await this.#breath()
+      ending.push(task.cancel(options))
+    }
+    await Promise.all(ending)
+  }
+
+  /** Everything stops, and nothing is lost: what was under way is found again by `restore`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const task of this.#tasks) task.leave()
+    for (const leave of this.#leave) leave()
+    this.room.scheduler.stop()
+    this.room.gate.stop()
+    this.records.stop()
+    this.#notifier.stop()
+    this.#guard(false)
+    await this.parts.close()
+  }
+
+  // -- House ------------------------------------------------------------------------------------------
+
+  watch(session: UploadSession, on: (standing: Standing | UploadError) => void): () => void {
+    let stop: (() => void) | null = null
+    let wanted = true
+    const begin = async (): Promise<void> => {
+      try {
+        const follower = await this.parts.follower.get()
+        if (wanted) stop = follower.watch(session, on)
+      } catch {
+        if (wanted) this.room.clock.after(LOAD_AGAIN, () => void begin())
+      }
+    }
+    void begin()
+    return () => {
+      wanted = false
+      stop?.()
+    }
+  }
+
+  changed(task: Task, from?: State): void {
+    if (!this.#byId.has(task.id)) return
+    const before = this.#unfinished.size
+    if (task.unfinished) this.#unfinished.add(task)
+    else this.#unfinished.delete(task)
+    if (!before !== !this.#unfinished.size) this.#guard(this.#unfinished.size > 0)
+    if (from) this.#emit('state', { task, from, to: task.state })
+    this.#tell(task)
+    this.#notifier.mark()
+  }
+
+  warn(task: Task, message: string): void {
+    this.#emit('warning', { task, message })
+  }
+
+  /** The gate was opened or shut. */
+  connectionChanged(): void {
+    const { gate, scheduler } = this.room
+    for (const { transfer } of this.#unfinished) gate.shut ? transfer.breakOff() : transfer.reconnected()
+    for (const task of [...this.#unfinished]) task.changed()
+    scheduler.wake()
+    this.#emit('connection', gate.connection)
+    this.#notifier.mark()
+  }
+
+  // -- within -----------------------------------------------------------------------------------------
+
+  /** The page gets its turn. */
+  #breath(): Promise<void> {
+    return new Promise((resolve) => void this.room.clock.after(0, resolve))
+  }
+
+  /** The unfinished upload of this very file, or a new one. */
+  async #taskFor(source: Source, options: AddOptions): Promise<[Task, Source]> {
+    const record = this.records.match(source)
+    const known = record && this.#byId.get(record.key)
+    if (known && !known.over) return [known, source]
+    if (record && !known) return [this.#restored(record), source]
+    const task = new Task(this, {
+      key: this.parts.env.id(),
+      serverName: (this.options.nameOf ?? nameOf)(source),
+      name: source.name,
+      relativePath: source.relativePath || undefined,
+      size: source.size,
+      type: source.type ?? '',
+      lastModified: source.lastModified ?? 0,
+      meta: options.meta ?? {},
+    })
+    return [task, source]
+  }
+
+  #restored(record: ResumeRecord): Task {
+    const { key, name, relativePath, size, type, lastModified, meta } = record
+    const serverName = (this.options.nameOf ?? nameOf)({ name, relativePath, size, type, slice: () => new Blob() })
+    const task = new Task(this, { key, serverName, name, relativePath, size, type, lastModified, meta })
+    task.restore(record)
+    return task
+  }
+
+  #begin(task: Task, source: Source): void {
+    if (task.transfer.source) return
+    if (!task.record) task.start(source)
+    else void task.attach(source).then((answer) => answer === 'match' || task.over || task.renew(source))
+  }
+
+  #enlist(tasks: Task[]): void {
+    const fresh = tasks.filter((task) => !this.#byId.has(task.id))
+    if (!fresh.length) return
+    for (const task of fresh) this.#byId.set(task.id, task)
+    this.#tasks = [...this.#tasks, ...fresh]
+    this.#emit('added', { tasks: fresh })
+    for (const task of fresh) task.changed()
+  }
+
+  #guard(on: boolean): void {
+    const { env } = this.parts
+    if (this.options.warnOnLeave !== false) env.warnOnLeave(on)
+    if (this.options.keepAwake !== false) env.keepAwake(on)
+  }
+
+  /** Half a second later speeds have fallen, even if nothing has happened. */
+  #tick(): boolean {
+    let moving = false
+    for (const task of this.#unfinished) {
+      if (!task.transfer.flights.size) continue
+      task.age()
+      moving = true
+    }
+    this.#snapshot = null
+    return moving
+  }
+
+  #look(): Snapshot {
+    const sum = { acked: 0, inFlight: 0, total: 0, resumes: 0, retries: 0, resentBytes: 0 }
+    const counts: Partial<Record<State, number>> = {}
+    const tasks = this.#tasks.map((task) => task.view)
+    for (const { state, progress } of tasks) {
+      counts[state] = (counts[state] ?? 0) + 1
+      if (state === 'cancelled') continue
+      for (const key of Object.keys(sum) as (keyof typeof sum)[]) sum[key] += progress[key]
+    }
+    const bytesPerSecond = this.#unfinished.size ? this.room.speed.perSecond(this.room.clock.now()) : 0
+    const totals = { ...sum, bytesPerSecond, etaSeconds: eta(sum.total - sum.acked, bytesPerSecond) }
+    return { tasks, totals, counts, connection: this.room.gate.connection }
+  }
+
+  #emit<K extends keyof Events>(kind: K, event: Events[K]): void {
+    for (const fn of this.#on[kind]) fn(event)
+  }
+
+  /** Other tabs are told how far uploads are that they may know of. */
+  #tell(task: Task): void {
+    const now = this.room.clock.now()
+    const last = this.#told.get(task)
+    if (!task.mine || (!task.record && last === undefined)) return
+    if (!task.over && last !== undefined && now - last < MIRROR_EVERY) return
+    this.#told.set(task, now)
+    this.parts.channel.post({
+      id: task.id,
+      acked: task.transfer.received.total,
+      end: task.over ? task.state : undefined,
+    })
+  }
+
+  #mirrored(message: unknown): void {
+    const said = message as { id?: unknown; acked?: unknown; end?: unknown }
+    if (typeof said?.id !== 'string' || typeof said.acked !== 'number') return
+    this.#byId.get(said.id)?.mirror(said.acked, typeof said.end === 'string' ? said.end : undefined)
+  }
+}

@@ -1,0 +1,130 @@
+import { ChunkSizer } from './core/adapt.js'
+import { BACKOFF } from './core/backoff.js'
+import { Gate } from './core/gate.js'
+import { Lazy } from './core/lazy.js'
+import { Manager } from './core/manager.js'
+import { Records } from './core/records.js'
+import type { Room } from './core/room.js'
+import { Scheduler } from './core/scheduler.js'
+import type { Env, Hasher, HttpClient, Protocol, ResumeStore, Transport } from './core/seams.js'
+import { Speed } from './core/speed.js'
+import type { Source, Uploader, UploaderOptions } from './core/types.js'
+import { browserEnv } from './env/browser.js'
+import { sourcesOf } from './env/inputs.js'
+import { HashPool } from './hash/pool.js'
+import { startWorker } from './hash/start.js'
+import { HttpCaller } from './net/call.js'
+import { xhrClient } from './net/xhr.js'
+import { ChunkTransport } from './protocol/chunk.js'
+import { later } from './protocol/later.js'
+import { MemoryStore } from './store/memory.js'
+
+const STALL = 15_000
+/** Without progress being told, all of a request's time counts. */
+const STALL_UNSEEN = 120_000
+const DAY = 24 * 3600 * 1000
+
+/** An uploader to `options.endpoint`. Make one per page, outside of any component; it starts no request by itself. */
+export function createUploader(options: UploaderOptions): Uploader {
+  const env: Env = { ...browserEnv(), ...options.env }
+  const { clock } = env
+  const endpoint = new URL(options.endpoint, globalThis.location?.href).href
+  const protocol = options.protocol ?? 'chunk'
+  const net = options.net ?? defaultNet()
+  const hasher = options.checksum === false ? null : (options.hasher ?? defaultHasher())
+  const stallMs = options.stallTimeoutMs ?? (net === fetching ? STALL_UNSEEN : STALL)
+  const credentials = options.withCredentials ?? false
+  const via = new HttpCaller({ net, clock, headers: options.headers, credentials, stallMs })
+  const { baseMs: base = BACKOFF.base, capMs: cap = BACKOFF.cap, maxElapsedMs = DAY } = options.retry ?? {}
+  const probe = async (): Promise<boolean> => {
+    try {
+      await via.call({ method: 'HEAD', url: endpoint, headers: {} }, new AbortController().signal)
+      return true // whatever it says
+    } catch {
+      return false
+    }
+  }
+  const gate: Gate = new Gate(clock, options.probe === false ? null : probe, () => manager.connectionChanged())
+  const parallel = options.parallel === undefined || options.parallel === 'auto' ? env.lanes() : options.parallel
+  const room: Room = {
+    options,
+    clock,
+    random: env.random,
+    id: env.id,
+    transport: options.transport ?? transportFor(protocol, endpoint),
+    via,
+    hasher,
+    sizer: new ChunkSizer(options.chunkSize),
+    gate,
+    speed: new Speed(),
+    scheduler: new Scheduler(parallel, clock, () => !gate.shut),
+    backoff: { ...BACKOFF, base, cap },
+    maxElapsedMs,
+    body: options.body && options.body !== 'auto' ? options.body : env.body,
+  }
+  const store = options.persist === false ? null : (options.store ?? defaultStore())
+  const own = { endpoint, protocol, scope: options.scope ?? '' }
+  const records = new Records(store, clock, own, (error) => console.warn('onward-upload:', error))
+  const follower = new Lazy(async () => {
+    const { Follower, streamer } = await import('./net/follow.js')
+    const channel = env.channel('onward:events')
+    const lockName = `onward:events:${endpoint}`
+    return new Follower({ clock, via, locks: env.locks, channel, lockName, stream: streamer(net, options) })
+  })
+  const channel = env.channel(`onward:uploads:${endpoint}`)
+  const close = async (): Promise<void> => {
+    await follower.get().then(
+      (one) => one.close(),
+      () => undefined,
+    )
+    hasher?.close()
+    channel.close()
+  }
+  const manager: Manager = new Manager(options, { env, room, records, follower, sourcesOf, channel, close })
+  return manager
+}
+
+/** A source of any blob, as of `await openAsBlob(path)` under Node. */
+export function sourceOf(blob: Blob, name: string, more: Partial<Source> = {}): Source {
+  return { name, size: blob.size, type: blob.type, slice: (start, end) => blob.slice(start, end), ...more }
+}
+
+function transportFor(protocol: Protocol, endpoint: string): Transport {
+  if (protocol === 'chunk') return new ChunkTransport(endpoint)
+  return later(false, async () =>
+    protocol === 'tus'
+      ? new (await import('./protocol/tus.js')).TusTransport(endpoint)
+      : new (await import('./protocol/ietf.js')).IetfTransport(endpoint),
+  )
+}
+
+const fetching: HttpClient = {
+  send: async (request) => (await import('./net/fetch.js')).fetchClient.send(request),
+  stream: async (request) => (await import('./net/fetch.js')).fetchStream(request),
+}
+
+function defaultNet(): HttpClient {
+  return typeof XMLHttpRequest === 'undefined' ? fetching : xhrClient
+}
+
+function defaultStore(): ResumeStore {
+  if (typeof indexedDB === 'undefined') return new MemoryStore()
+  const idb = new Lazy(async () => new (await import('./store/idb.js')).IdbStore())
+  return {
+    all: async () => (await idb.get()).all(),
+    put: async (record) => (await idb.get()).put(record),
+    delete: async (key) => (await idb.get()).delete(key),
+  }
+}
+
+function defaultHasher(): Hasher {
+  const here = new Lazy(async () => (await import('./hash/sha256.js')).sha256)
+  if (typeof Worker === 'undefined') {
+    return {
+      digest: async (data) => (await here.get()).digest(data),
+      whole: async (data) => (await here.get()).whole?.(data) ?? '',
+      close: () => undefined,
+    }
+  }
+  return new HashPool(startWorker, () => here.get())
+}

@@ -1,0 +1,87 @@
+/** Watches uploads and tells a screen reader what matters: begun, quarters, done, failed, offline and online. */
+
+import type { Connection, State, UploadTask } from '../core/types.js'
+import { type Announcer, quarter } from './announcer.js'
+import type { Words } from './i18n/index.js'
+import { ACTIVE, explain } from './phrases.js'
+
+const BEGUN: ReadonlySet<State> = new Set<State>(['preparing', 'uploading', 'waiting', 'queued'])
+
+export class News {
+  readonly #announcer: Announcer
+  readonly #words: Words
+  readonly #states = new Map<string, State>()
+  #quarter = 0
+  #connection: Connection['state'] = 'online'
+
+  constructor(announcer: Announcer, words: Words) {
+    this.#announcer = announcer
+    this.#words = words
+  }
+
+  /** Compares with what was last seen, and tells the difference. */
+  update(tasks: readonly UploadTask[], connection: Connection): void {
+    this.#connected(connection.state, tasks)
+    const begun: UploadTask[] = []
+    let ended = 0
+    for (const task of tasks) {
+      const before = this.#states.get(task.id)
+      const { state } = task
+      if (state === before) continue
+      this.#states.set(task.id, state)
+      if (before === undefined && BEGUN.has(state)) begun.push(task)
+      if (before !== undefined && state === 'done') ended += this.#done(task)
+      if (before !== undefined && state === 'failed') this.#failed(task)
+    }
+    if (begun.length > 0) {
+      this.#quarter = 0
+      const params = { name: begun[0]?.name ?? '' }
+      this.#announcer.tell('started', this.#words.count('aria.started', begun.length, params))
+    }
+    const active = tasks.filter((task) => ACTIVE.has(task.state))
+    if (active.length > 0) this.#progress(active)
+    else if (ended > 0 && tasks.length > 1) this.#allDone(tasks)
+  }
+
+  #done(task: UploadTask): 1 {
+    this.#announcer.tell('done', this.#words.text('aria.done', { name: task.name }))
+    return 1
+  }
+
+  #allDone(tasks: readonly UploadTask[]): void {
+    const n = tasks.filter((task) => task.state === 'done').length
+    if (n > 1) this.#announcer.tell('done', this.#words.text('aria.doneAll', { n }))
+  }
+
+  #failed(task: UploadTask): void {
+    const { error } = task.view
+    const why = error ? explain(error, this.#words) : this.#words.text('error.unknown')
+    this.#announcer.tell(`failed ${task.id}`, this.#words.text('aria.failed', { name: task.name, why }), true)
+  }
+
+  #progress(active: readonly UploadTask[]): void {
+    let acked = 0
+    let total = 0
+    for (const { progress, view } of active) {
+      acked += progress.acked
+      total += progress.total || view.size
+    }
+    const reached = quarter(total > 0 ? acked / total : 0)
+    if (reached <= this.#quarter) return
+    this.#quarter = reached
+    const percent = this.#words.formats.percent(reached / 100)
+    const [only] = active
+    const said =
+      only && active.length === 1
+        ? this.#words.text('aria.progressOf', { name: only.name, percent })
+        : this.#words.text('aria.progress', { percent })
+    this.#announcer.tell('progress', said)
+  }
+
+  #connected(state: Connection['state'], tasks: readonly UploadTask[]): void {
+    if (state === this.#connection) return
+    this.#connection = state
+    if (!tasks.some((task) => ACTIVE.has(task.state))) return
+    this.#announcer.tell('connection', this.#words.text(state === 'online' ? 'aria.online' : 'aria.offline'), true)
+  }
+}

@@ -1,0 +1,216 @@
+/** One upload in the list. Made once, then only what has changed is touched. */
+
+import type { TaskView, UploadTask } from '../core/types.js'
+import { ChunkMap } from './chunkmap.js'
+import { button, h, type IconName, icon, setAttribute, setIcon, setText } from './dom.js'
+import type { Words } from './i18n/index.js'
+import { type Action, type Phrase, phraseOf, shareOf } from './phrases.js'
+import { Proof } from './proof.js'
+
+/** Milliseconds in which a second click on "cancel" must come. */
+const SURE = 4000
+
+const ICONS: Readonly<Record<Action, IconName>> = {
+  pause: 'pause',
+  resume: 'play',
+  now: 'retry',
+  retry: 'retry',
+  cancel: 'close',
+  remove: 'close',
+  choose: 'file',
+  allow: 'play',
+  here: 'play',
+}
+/** Actions that are worth a word, not just a drawing. */
+const NAMED: ReadonlySet<Action> = new Set<Action>(['choose', 'allow', 'here', 'retry', 'now'])
+
+/** What a row asks of the list. */
+export interface RowHost {
+  readonly words: Words
+  act(task: UploadTask, action: Action): void
+  toggle(task: UploadTask, open: boolean): void
+}
+
+export class Row {
+  readonly element: HTMLLIElement
+  readonly task: UploadTask
+  readonly #host: RowHost
+  readonly #label = h('span', { class: 'state' })
+  readonly #figures = h('span', { class: 'figures' })
+  readonly #trouble = h('span', { class: 'trouble' })
+  readonly #sentence = h('p', { class: 'sentence' })
+  readonly #buttons = h('div', { class: 'actions' })
+  readonly #acked = h('i', { class: 'acked', part: 'bar-acked' })
+  readonly #flight = h('i', { class: 'flight', part: 'bar-flight' })
+  readonly #bar: HTMLElement
+  readonly #more: HTMLButtonElement
+  readonly #details = h('div', { class: 'details', hidden: true })
+  readonly #mark = icon('file')
+  #map: ChunkMap | undefined
+  #proof: Proof | undefined
+  #seen: TaskView | undefined
+  #actions = ''
+  #sure: ReturnType<typeof setTimeout> | undefined
+
+  constructor(task: UploadTask, host: RowHost) {
+    this.task = task
+    this.#host = host
+    const { words } = host
+    const folder = task.relativePath?.split('/').slice(0, -1).join('/')
+    this.#bar = h(
+      'div',
+      { class: 'bar', part: 'bar', role: 'progressbar', 'aria-valuemin': 0, 'aria-valuemax': 100 },
+      this.#flight,
+      this.#acked,
+    )
+    setAttribute(this.#bar, 'aria-label', words.text('aria.bar', { name: task.name }))
+    this.#more = button('quiet more', () => host.toggle(task, !this.isOpen), icon('down'))
+    setAttribute(this.#more, 'aria-expanded', 'false')
+    setAttribute(this.#more, 'aria-label', this.#on('details'))
+    this.#more.title = words.text('action.details')
+    this.element = h(
+      'li',
+      { class: 'row', part: 'row' },
+      h('span', { class: 'mark' }, this.#mark),
+      h(
+        'div',
+        { class: 'name' },
+        h('span', { class: 'file', title: task.relativePath ?? task.name, dir: 'auto' }, ...halves(task.name)),
+        folder ? h('span', { class: 'folder', dir: 'auto' }, folder) : null,
+      ),
+      h('div', { class: 'buttons' }, this.#buttons, this.#more),
+      this.#bar,
+      h('div', { class: 'facts' }, this.#label, this.#figures, this.#trouble),
+      this.#sentence,
+      this.#details,
+    )
+  }
+
+  get isOpen(): boolean {
+    return !this.#details.hidden
+  }
+
+  /** Shows or hides the pieces and the proof. */
+  open(isOpen: boolean): void {
+    if (isOpen === this.isOpen) return
+    this.#details.hidden = !isOpen
+    setAttribute(this.#more, 'aria-expanded', String(isOpen))
+    if (isOpen && !this.#map) {
+      this.#map = new ChunkMap(this.task, this.#host.words)
+      this.#proof = new Proof(this.task, this.#host.words)
+      this.#details.append(this.#proof.element, this.#map.element)
+    }
+    this.#detail()
+  }
+
+  /** Says how the upload stands at `now` (of `Date.now()`), in place `position` of `count`. */
+  update(now: number, position: number, count: number): void {
+    setAttribute(this.element, 'aria-posinset', String(position))
+    setAttribute(this.element, 'aria-setsize', String(count))
+    const { view } = this.task
+    if (view === this.#seen && view.retryAt === undefined) return
+    this.#seen = view
+    const phrase = phraseOf(view, this.#host.words, now)
+    setAttribute(this.element, 'data-state', view.state)
+    setAttribute(this.element, 'data-tone', phrase.tone)
+    setText(this.#label, phrase.label)
+    setText(this.#figures, phrase.figures)
+    setText(this.#trouble, phrase.trouble)
+    setText(this.#sentence, phrase.sentence)
+    setIcon(this.#mark, markOf(phrase))
+    this.#progress(view)
+    this.#offer(phrase.actions, view)
+    this.#detail()
+  }
+
+  /** Draws the map anew, as after another width. */
+  redraw(): void {
+    if (this.isOpen) this.#map?.draw()
+  }
+
+  #detail(): void {
+    if (!this.isOpen) return
+    this.#proof?.update()
+    this.#map?.update()
+  }
+
+  #progress(view: TaskView): void {
+    const { words } = this.#host
+    const { formats } = words
+    const share = shareOf(view)
+    const { acked, inFlight, total } = view.progress
+    const reached = total > 0 ? Math.min(1, (acked + inFlight) / total) : share
+    this.#acked.style.setProperty('transform', `scaleX(${share})`)
+    this.#flight.style.setProperty('transform', `scaleX(${view.finishing ? share : Math.max(share, reached)})`)
+    setAttribute(this.#bar, 'aria-valuenow', String(Math.floor(share * 100)))
+    const said = { percent: formats.percent(share), done: formats.bytes(acked), size: formats.bytes(view.size) }
+    setAttribute(this.#bar, 'aria-valuetext', words.text('aria.barValue', said))
+  }
+
+  #offer(actions: readonly Action[], view: TaskView): void {
+    const url = view.state === 'done' ? (view.result?.url ?? '') : ''
+    const key = `${actions.join()} ${url}`
+    if (key === this.#actions) return
+    this.#actions = key
+    const focused = (this.#buttons.getRootNode() as ShadowRoot).activeElement
+    const hadFocus = focused !== null && this.#buttons.contains(focused)
+    clearTimeout(this.#sure)
+    const made: HTMLElement[] = actions.map((action) => this.#button(action))
+    if (url) made.unshift(this.#download(url))
+    this.#buttons.replaceChildren(...made)
+    if (hadFocus) (made[0] ?? this.#more).focus()
+  }
+
+  #download(url: string): HTMLAnchorElement {
+    const link = h('a', { class: 'quiet', href: url, download: '' }, icon('save'))
+    link.title = this.#host.words.text('action.download')
+    setAttribute(link, 'aria-label', this.#on('download'))
+    return link
+  }
+
+  #button(action: Action): HTMLButtonElement {
+    const { words } = this.#host
+    const label = h('span', {}, words.text(`action.${action}`))
+    const run = () => {
+      const isGrave = action === 'cancel' && this.task.progress.acked > 0
+      if (isGrave && !made.classList.contains('sure')) this.#askAgain(made)
+      else this.#host.act(this.task, action)
+    }
+    const made = button('quiet', run, icon(ICONS[action]), NAMED.has(action) && label)
+    setAttribute(made, 'data-action', action)
+    made.title = words.text(`action.${action}`)
+    setAttribute(made, 'aria-label', this.#on(action))
+    return made
+  }
+
+  /** What is stored is lost by "cancel", so it takes a second click. */
+  #askAgain(asked: HTMLButtonElement): void {
+    const { words } = this.#host
+    const label = h('span', {}, words.text('action.sure'))
+    asked.classList.add('sure')
+    asked.append(label)
+    setAttribute(asked, 'aria-label', this.#on('sure'))
+    this.#sure = setTimeout(() => {
+      label.remove()
+      asked.classList.remove('sure')
+      setAttribute(asked, 'aria-label', this.#on('cancel'))
+    }, SURE)
+  }
+
+  #on(action: string): string {
+    const { words } = this.#host
+    return words.text('action.on', { action: words.text(`action.${action}`), name: this.task.name })
+  }
+}
+
+function markOf(phrase: Phrase): IconName {
+  if (phrase.tone === 'done') return 'check'
+  if (phrase.tone === 'fail' || phrase.tone === 'ask') return 'alert'
+  return phrase.tone === 'wait' ? 'clock' : 'file'
+}
+
+/** A name in two pieces, so that a narrow row cuts its middle and keeps its end. */
+function halves(name: string): [HTMLElement, HTMLElement] {
+  const cut = name.length > 16 ? name.length - 9 : name.length
+  return [h('span', { class: 'head' }, name.slice(0, cut)), h('span', { class: 'tail' }, name.slice(cut))]
+}

@@ -1,0 +1,33 @@
+/** All uploads in one line. */
+
+import type { Snapshot, UploadTask } from '../core/types.js'
+import type { Words } from './i18n/index.js'
+import { joined } from './phrases.js'
+
+/** How much of all these uploads is on the server, as one share. */
+export function shareOfAll(tasks: readonly UploadTask[]): number {
+  let acked = 0
+  let total = 0
+  for (const { view } of tasks) {
+    acked += view.state === 'done' ? view.size : view.progress.acked
+    total += view.size
+  }
+  return total > 0 ? acked / total : 0
+}
+
+/** `3 files · 64% · 2 min`: how all stands, in a line. */
+export function summary(snapshot: Snapshot, open: number, share: number, words: Words): string {
+  const { etaSeconds } = snapshot.totals
+  // What rests has no speed, whatever it was a moment ago.
+  const bytesPerSecond = snapshot.counts.uploading ? snapshot.totals.bytesPerSecond : 0
+  if (open === 0) {
+    const done = snapshot.counts.done ?? 0
+    return done > 0 ? words.count('totals.done', done) : words.text('totals.idle')
+  }
+  const said = [words.count('totals.open', open), words.formats.percent(share)]
+  if (bytesPerSecond > 0) said.push(words.formats.speed(bytesPerSecond))
+  if (bytesPerSecond > 0 && etaSeconds !== null) {
+    said.push(words.text('say.left', { time: words.formats.duration(etaSeconds) }))
+  }
+  return joined(said)
+}

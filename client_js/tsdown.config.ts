@@ -1,0 +1,26 @@
+import { existsSync } from 'node:fs'
+import { defineConfig } from 'tsdown'
+
+const entries: Record<string, string> = {
+  index: 'src/index.ts',
+  element: 'src/ui/element.ts',
+  react: 'src/react/index.ts',
+  worker: 'src/hash/worker.ts',
+  wasm: 'src/hash/wasm.ts',
+}
+
+/** The library: modules that pages and bundlers load. What `index` needs only at times lies in files of its own. */
+export default defineConfig({
+  entry: Object.fromEntries(Object.entries(entries).filter(([, file]) => existsSync(file))),
+  format: 'esm',
+  platform: 'neutral',
+  target: 'es2022',
+  outDir: 'dist',
+  clean: true,
+  dts: true,
+  minify: true,
+  hash: true,
+  fixedExtension: false,
+  deps: { neverBundle: ['react'], alwaysBundle: ['hash-wasm'] },
+  inputOptions: { resolve: { mainFields: ['module', 'main'] } },
+})

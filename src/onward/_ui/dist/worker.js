@@ -1,0 +1,1 @@
+import{t as e}from"./sha256-C9qftMQX.js";const t=globalThis;t.onmessage=({data:{id:n,kind:r,data:i}})=>{(r===`whole`&&i instanceof Blob?e.whole?.(i):e.digest(i))?.then(e=>t.postMessage({id:n,hex:e}),e=>{let{name:r,message:i}=e instanceof Error?e:Error(String(e));t.postMessage({id:n,error:{name:r,message:i}})})};

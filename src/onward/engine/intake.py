@@ -178,7 +178,8 @@ class Intake:
                 except OnwardError:
                     if not self._ready:
                         raise
-                    return  # what came before it counts, and the stop is reason enough
+                    self._looks = 0  # what came before it counts, and the stop is reason enough
+                    return
                 if piece is None:
                     return
                 self._ready.append(piece)

@@ -2,7 +2,8 @@
 
 Beside what ASGI says, a request's ``scope["extensions"]`` holds ``"onward.drain"``: an event with
 ``is_set()`` and ``await wait()`` that is set when the server begins to stop. A handler that is
-still reading a body then saves what came and answers 503.
+still reading a body then saves what came and answers 503. Where ``"onward.views"`` is offered, it
+saves copies of long bodies: see ``Exchange.with_views``.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from uvicorn.server import ServerState
 
 from onward.config import Settings
 from onward.core.buffers import SIZE
+from onward.server import inflow
 from onward.server.exchange import VIEWS
 from onward.server.inflow import AHEAD, Reading
 from onward.server.limits import ServerConfig
@@ -314,6 +315,18 @@ async def test_an_answer_before_the_app_has_read_all_of_a_whole_body_keeps_the_c
             writer.write(put(AHEAD // 2) + bytes(AHEAD // 2))
             assert await reader.readexactly(len(OK)) == OK
             await until(lambda: play.lent == 0)
+        writer.close()
+
+
+async def test_memory_goes_back_though_bodies_stall(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inflow, "REST", 0.05)
+    app = Taker()
+    async with playing(app) as play:
+        _, writer = await play.client()
+        writer.write(put(20 * SIZE) + bytes(10 * SIZE))
+        buffers = play.config.reading.buffers
+        await until(lambda: buffers.made)
+        await until(lambda: not buffers.made)
         writer.close()
 
 

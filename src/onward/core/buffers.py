@@ -50,19 +50,20 @@ class Buffers:
         self.most = most
         self._freed = freed
         self._free: list[mmap.mmap] = []
-        self._made = 0
+        self.made = 0
+        """How many of them take memory."""
         self._room: memoryview | None = None
         self._spare = memoryview(bytearray(SPARE))
 
     @property
     def lent(self) -> int:
         """How many hold bytes that somebody looks at, give or take the one that is read into."""
-        return self._made - len(self._free) - (self._room is not None)
+        return self.made - len(self._free) - (self._room is not None)
 
     @property
     def exhausted(self) -> bool:
         """True when all are lent: what is read now has to be copied."""
-        return self._room is None and not self._free and self._made >= self.most
+        return self._room is None and not self._free and self.made >= self.most
 
     def come_back(self, memory: mmap.mmap) -> None:
         """Only for a loan that dies."""
@@ -90,13 +91,13 @@ class Buffers:
         self._room = None
         while self._free:
             self._free.pop()
-            self._made -= 1
+            self.made -= 1
 
     def _lend(self) -> memoryview | None:
         if self._free:
             memory = self._free.pop()
-        elif self._made < self.most:
-            self._made += 1
+        elif self.made < self.most:
+            self.made += 1
             memory = mmap.mmap(-1, SIZE)
         else:
             return None

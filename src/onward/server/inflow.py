@@ -22,7 +22,7 @@ AHEAD: Final = 2 * SIZE
 SHARE: Final = SIZE // 2
 """The same where many bodies come at a time."""
 REST: Final = 5.0
-"""Seconds without a body after which the buffers' memory is given back."""
+"""Seconds without a byte after which the buffers' memory is given back."""
 PATIENCE: Final = 0.1
 """Seconds that an app waits for a free buffer; then its bytes are copied."""
 
@@ -35,6 +35,8 @@ class Reading:
         self.buffers = Buffers(most, self._freed)
         self.bodies = 0
         """Bodies that are being read."""
+        self.busy = False
+        """Whether bytes came lately."""
         self._queue: deque[Inflow] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._resting: asyncio.TimerHandle | None = None
@@ -47,14 +49,14 @@ class Reading:
     def begin(self) -> None:
         """A body comes."""
         self.bodies += 1
+        if self._resting is None:
+            self._resting = asyncio.get_running_loop().call_later(REST, self._rest)
 
     def end(self, inflow: Inflow) -> None:
         """Nothing more of a body will be read."""
         self.bodies -= 1
         with suppress(ValueError):
             self._queue.remove(inflow)
-        if not self.bodies and self._resting is None:
-            self._resting = asyncio.get_running_loop().call_later(REST, self._rest)
 
     def has_room(self, inflow: Inflow) -> bool:
         """True if there is a buffer to read into; else the body is told when it is its turn."""
@@ -73,8 +75,11 @@ class Reading:
 
     def _rest(self) -> None:
         self._resting = None
-        if not self.bodies:
+        if not self.busy:
             self.buffers.trim()
+        if self.busy or self.bodies:
+            self._resting = asyncio.get_running_loop().call_later(REST, self._rest)
+        self.busy = False
 
     def _freed(self) -> None:
         if self._queue and self._loop is not None and not self._loop.is_closed():
@@ -164,6 +169,7 @@ class Inflow(asyncio.BufferedProtocol):
         return self._reading.buffers.room()[: min(self._left, self._reading.ahead)]
 
     def buffer_updated(self, nbytes: int) -> None:
+        self._reading.busy = True
         self._pieces.append(self._reading.buffers.keep(nbytes))
         self._waiting += nbytes
         self._left -= nbytes

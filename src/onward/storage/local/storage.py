@@ -22,10 +22,10 @@ from onward.storage.local import publishing
 from onward.storage.local.assembly import assemble
 from onward.storage.local.disk import FILES, MANIFESTS, TRASH, UPLOADS, Disk, fault, flat, home, log, manifest, parts
 from onward.storage.local.holding import Held, hold
-from onward.storage.local.writing import FlatWrite, PartWrite, pour
+from onward.storage.local.writing import LONE, FlatWrite, PartWrite, pour
 
 THREADS: Final = 16
-"""For work that waits for the disk. What keeps a processor busy gets as many threads as there are processors."""
+"""For work that waits for the disk. What keeps a processor busy gets a thread for each processor, or three."""
 _READ: Final = 1 << 20
 
 
@@ -56,7 +56,7 @@ class LocalStorage:
         lots = threads
         if threads is None:
             threads = self._threads(THREADS, "onward-disk")
-            lots = self._threads(max(2, len(os.sched_getaffinity(0))), "onward-lots")
+            lots = self._threads(max(LONE, len(os.sched_getaffinity(0))), "onward-lots")
         self._disk = Disk(fs, threads, token, lots=lots)
         self._patience = patience
         self._disk.start(self._empty_trash)

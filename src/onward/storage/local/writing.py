@@ -27,6 +27,8 @@ MOST: Final = 2 << 20
 """Bytes gathered while the disk is busy; then the body has to wait."""
 TOGETHER: Final = 16 << 20
 """The same for all bodies together: where many come at a time, each may gather less."""
+LONE: Final = 3
+"""Lots on threads at a time of a body that is the only one."""
 QUIET: Final = 1.0
 """Seconds after which gathered bytes are written even if they are few."""
 
@@ -116,8 +118,9 @@ class _Pouring:
 
     @property
     def _side_by_side(self) -> int:
-        # While one lot of a lone body is written, the next is hashed. Several bodies keep the threads busy as it is.
-        return 2 if self._disk.bodies == 1 else 1
+        # Of a lone body one lot is written, one is hashed, and one stands ready for the moment that one is.
+        # Several bodies keep the threads busy as it is.
+        return LONE if self._disk.bodies == 1 else 1
 
     def add(self, block: Buffer) -> None:
         if not self._lot.blocks:

@@ -49,7 +49,7 @@ client: ## Build the browser client, and the page into the package (needs Node 2
 	@.ci/setup client
 	npm run --prefix client_js --silent build
 
-bench: setup ## Measure on this machine; prints the tables of the README
+bench: setup ## Measure Onward beside other servers on this machine; options by ARGS="--only P-1 --quick"
 	$(BIN)/python -m benchmarks $(ARGS)
 
 docs: setup ## Write again the pages that are made from the code

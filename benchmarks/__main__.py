@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -58,6 +59,8 @@ MORE: Final[dict[str, Section]] = {
 def main() -> int:
     """Measure what is asked for; 0 unless a figure is out of its bounds."""
     asked = _arguments().parse_args()
+    # Ended from outside, it leaves no server and no file behind either.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     names = [name for given in asked.only or [",".join(GOALS)] for name in given.split(",")]
     sections = {**GOALS, **MORE}
     if unknown := [name for name in names if name not in sections]:

@@ -88,6 +88,8 @@ def _hand_over(old: Served, new: Served, dialect: str, method: str) -> float:
         hanging.send("PATCH", path, {**said, **of_patch, "Upload-Offset": "0", "Content-Length": rest}, more=True)
         hanging.send_bytes(body)
         time.sleep(SETTLE)
+        while _unread(old.port):
+            time.sleep(0.001)
         began = time.perf_counter()
         with contextlib.closing(Line(new.port)) as newcomer:
             headers = dict(said)
@@ -106,6 +108,17 @@ def _hand_over(old: Served, new: Served, dialect: str, method: str) -> float:
     if stands_at != {"HEAD": SENT, "PATCH": SENT + 1000, "DELETE": None}[method]:
         raise RuntimeError(f"after {method} the upload stands at {stands_at}")
     return took
+
+
+def _unread(port: int) -> bool:
+    """Whether bytes wait in the kernel that were sent to the server and not yet read by it."""
+    for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
+        fields = line.split()
+        local, remote = (int(fields[n].partition(":")[2], 16) for n in (1, 2))
+        sending, receiving = (int(size, 16) for size in fields[4].split(":"))
+        if (remote == port and sending) or (local == port and receiving and fields[3] == "01"):
+            return True
+    return False
 
 
 def _begin(port: int, said: Mapping[str, str]) -> str:

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import resource
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from benchmarks import load
 from benchmarks.contest import OURS, TUS, Contestant, Setting, contestants
 from benchmarks.figures import GIB, MIB, Figure
+from benchmarks.processes import serving
 from benchmarks.source import check_run
+from benchmarks.stalled import measured
 from benchmarks.wire import Line
 
 BASE: Final = 75.0
 LONG: Final = 16 * GIB
+STALLED: Final = 2000
+EACH_STALLED: Final = 64 / 1024
+"""MiB."""
+SENT: Final = 50_000
 GROWTH: Final = 8.0
 """MiB by which a process may grow between the first GiB and the last: less than one more segment."""
 
@@ -25,6 +34,20 @@ def memory(setting: Setting) -> Iterator[Figure]:
             yield Figure(measure=f"the {name} at rest", value=process.memory / MIB, unit="MiB", goal=BASE)
         size = 2 * setting.source.size if setting.quick else max(LONG, setting.source.size)
         yield from _long(setting, ours, size)
+    yield from _stalled(setting)
+
+
+def _stalled(setting: Setting) -> Iterator[Figure]:
+    """Many uploads whose clients have fallen silent in the middle of a body."""
+    count = STALLED // 10 if setting.quick else STALLED
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    data = setting.folder / "stalled"
+    with serving(data, body_idle=3600) as served:
+        for figure in measured(served, count, SENT):
+            goal = count * EACH_STALLED if figure.unit == "MiB" else figure.goal
+            yield replace(figure, goal=goal)
+    shutil.rmtree(data)
 
 
 def _long(setting: Setting, ours: Contestant, size: int) -> Iterator[Figure]:

@@ -14,6 +14,7 @@ export class Line {
     line.links = new Set()
     line.mode = 'open'
     line.connections = 0
+    line.rate = Number.POSITIVE_INFINITY // bytes per second of one connection
     line.server = net.createServer((near) => line.accept(near, port))
     line.port = await listening(line.server)
     line.url = `http://127.0.0.1:${line.port}`
@@ -33,7 +34,9 @@ export class Line {
     const pass = (from, to) => {
       from.on('data', (piece) => {
         if (link.dead) return
-        if (!to.write(piece)) from.pause()
+        const wait = (piece.length / this.rate) * 1000
+        if (!to.write(piece) || wait >= 1) from.pause()
+        if (wait >= 1) setTimeout(() => from.resume(), wait)
       })
       to.on('drain', () => from.resume())
       from.on('end', () => link.dead || to.end())

@@ -94,7 +94,7 @@ export class OnwardServer {
 
   /** How many uploads are in a state, of those whose names begin so. */
   async count(state, prefix) {
-    return (await this.uploads()).filter((upload) => upload.state === state && upload.name?.startsWith(prefix)).length
+    return (await this.uploads()).filter((upload) => upload.state === state && (upload.name ?? '').startsWith(prefix)).length
   }
 
   /** Bytes that it has of a name. */

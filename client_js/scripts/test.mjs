@@ -9,7 +9,7 @@ const LANES = [
     ['against a real server', 'npx', 'vitest', 'run', '--config', 'vitest.server.config.ts'],
   ],
   [
-    ['biome', 'npx', 'biome', 'ci', '.'],
+    ['biome', 'npx', 'biome', 'ci', '--colors=off', '.'],
     ['types', 'npx', 'tsc', '--noEmit'],
     ['unit', 'npx', 'vitest', 'run'],
     ['in Chromium', 'npx', 'vitest', 'run', '--config', 'vitest.browser.config.ts'],

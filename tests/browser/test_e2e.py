@@ -71,9 +71,10 @@ class Stage:
 
     def close(self) -> None:
         """The browser, the servers and their files go."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        assert self._process.wait(60) == 0
+        with self._process:  # closes the pipes
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+            assert self._process.wait(60) == 0
 
     def _read(self) -> dict[str, Any]:
         assert self._process.stdout is not None

@@ -147,6 +147,7 @@ FLOW: Final = ("flow", "/compat/flow")
 DROPZONE: Final = ("dropzone", "/compat/dropzone")
 FILEPOND: Final = ("filepond", "/compat/filepond")
 BLUEIMP: Final = ("content-range", "/compat/content-range")
+UPLOADY: Final = ("uploady", "/compat/content-range")
 UPPY: Final = ("uppy", "/files")
 
 WAYS: Final[Mapping[str, tuple[tuple[str, str], str, Mapping[str, Any]]]] = {
@@ -166,12 +167,17 @@ WAYS: Final[Mapping[str, tuple[tuple[str, str], str, Mapping[str, Any]]]] = {
     "jQuery File Upload": (BLUEIMP, "clip.bin", {}),
     "jQuery File Upload, raw": (BLUEIMP, "tail.bin", {"multipart": False}),
     "jQuery File Upload, a small file": (BLUEIMP, "small ä.bin", {}),
+    "react-uploady": (UPLOADY, "clip.bin", {}),
+    "react-uploady, side by side": (UPLOADY, "even.bin", {"parallel": 3}),
     "Uppy": (UPPY, "clip.bin", {}),
 }
 
 
-PATIENT: Final[Mapping[str, Mapping[str, Any]]] = {"flow": {"maxChunkRetries": 10, "chunkRetryInterval": 100}}
-"""flow.js gives up at the first failure, unless it is told how often to try again."""
+PATIENT: Final[Mapping[str, Mapping[str, Any]]] = {
+    "flow": {"maxChunkRetries": 10, "chunkRetryInterval": 100},
+    "uploady": {"retries": 10},
+}
+"""These give up at the first failure, unless they are told how often to try again."""
 
 
 async def all_of(tasks: Mapping[str, Coroutine[Any, Any, None]]) -> None:
@@ -201,7 +207,7 @@ async def test_lines_that_break(server: RealServer, browser: Browser, make: Make
         assert proxy.faults, "no connection met its misfortune"
         await check(server, told, file)
 
-    fronts = (RESUMABLE, FLOW, DROPZONE, FILEPOND, BLUEIMP, UPPY)
+    fronts = (RESUMABLE, FLOW, DROPZONE, FILEPOND, BLUEIMP, UPLOADY, UPPY)
     await all_of({page: run(page, path) for page, path in fronts})
 
 

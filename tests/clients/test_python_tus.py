@@ -141,11 +141,12 @@ async def test_bad_lines(server: RealServer, source: Path, client: str, line: st
 
 async def test_a_line_that_swallows_everything(server: RealServer, source: Path) -> None:
     """aiotus gives the dead line up and goes on over another, at the offset that the server tells."""
-    holes = [Weather(fault=Fault(kind=Kind.HOLE, after=PIECE * n)) for n in (1, 2)]
-    proxy = ChaosProxy(server.port, script(holes))
+    # Whether a question and the bytes after it share a line is up to the client, so there are holes for both.
+    proxy = ChaosProxy(server.port, script(itertools.repeat(Weather(fault=Fault(kind=Kind.HOLE, after=PIECE)), 4)))
     async with proxy.running(), asyncio.timeout(PATIENCE):
         url = await with_aiotus(f"http://127.0.0.1:{proxy.port}/files", source)
-    assert proxy.faults == [Kind.HOLE, Kind.HOLE]
+    assert len(proxy.faults) >= 2
+    assert set(proxy.faults) == {Kind.HOLE}
     assert sha256(await arrived(server, url)) == sha256(source)
 
 

@@ -138,6 +138,45 @@ async def test_several_processes_queue_at_once(tmp_path: Path) -> None:
     assert len(log.begun) == 100
 
 
+async def test_kicks_at_the_same_time_are_kept_together(tmp_path: Path) -> None:
+    queue = SqliteQueue(tmp_path / "queue.db")
+    broker = queue.recipe.build()
+    batches: list[int] = []
+    insert = broker._insert  # type: ignore[attr-defined]  # seen from inside
+
+    def counted(messages: list[Any]) -> None:
+        batches.append(len(messages))
+        insert(messages)
+
+    broker._insert = counted  # type: ignore[attr-defined]  # as above
+    async with calling(broker), anyio.create_task_group() as group:
+        for number in range(40):
+            group.start_soon(kick, broker, f"{number}")
+    assert (sum(batches), await queue.waiting()) == (40, 40)
+    assert len(batches) < 10
+
+
+async def test_kicks_that_wait_together_hear_of_the_same_failure(tmp_path: Path) -> None:
+    queue = SqliteQueue(tmp_path / "queue.db")
+    failed: list[str] = []
+
+    async def attempt(name: str) -> None:
+        try:
+            await kick(broker, name)
+        except SendTaskError:
+            failed.append(name)
+
+    broker = queue.recipe.build()
+    async with calling(broker):
+        await kick(broker, "first")
+        async with queue.away(), anyio.create_task_group() as group:
+            for number in range(4):
+                group.start_soon(attempt, f"{number}")
+        assert len(failed) == 4
+        await kick(broker, "last")
+    assert await queue.waiting() == 2
+
+
 async def test_a_worker_outlives_a_file_that_cannot_be_written_when_work_is_due(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
@@ -9,12 +10,14 @@ import pytest
 
 from onward.core.digest import sha256
 from onward.core.outcome import Outcome
+from onward.core.summary import Summary
 from onward.core.types import (
     Completes,
     Create,
     Declaration,
     Digest,
     First,
+    Layout,
     Policy,
     Sealed,
     Spec,
@@ -23,7 +26,17 @@ from onward.core.types import (
     UploadId,
 )
 from onward.engine.intake import Body, Bytes
-from onward.errors import BadBody, BodyIncomplete, ClientGone, DigestMismatch, Draining, OnwardError, StorageFault
+from onward.engine.sweep import sweep
+from onward.errors import (
+    BadBody,
+    BodyIncomplete,
+    ClientGone,
+    DigestMismatch,
+    Draining,
+    OnwardError,
+    ServerFault,
+    StorageFault,
+)
 from tests.integration.engine_room import LONG, ME, Pieces, Room, Wire
 
 pytestmark = pytest.mark.anyio
@@ -148,3 +161,50 @@ async def test_who_hears_of_the_upload_early_hears_of_it_before_its_bytes() -> N
     command = Create(spec=spec, first=First(size=len(DATA)))
     await room.engine.run(command, ME, Bytes(DATA), told)
     assert heard[0] == 0
+
+
+async def test_a_search_for_orphans_before_its_entry_takes_the_bytes_and_it_is_refused() -> None:
+    room = Room()
+    begin, found = room.journal.create, list[int]()
+
+    async def late(*args: Any, **rest: Any) -> UploadId:
+        room.journal.create = begin  # type: ignore[method-assign]  # once
+        done = await sweep(room.another(), started=True)
+        found.append(done.orphans if done else -1)
+        return await begin(*args, **rest)
+
+    room.journal.create = late  # type: ignore[method-assign]  # the moment between the bytes and the entry
+    with pytest.raises(ServerFault):
+        await create(room, Bytes(DATA))
+    assert (found, room.storage.kept, room.queue.waiting) == ([1], [], [])
+    again = await create(room, Bytes(DATA))
+    await room.engine.finish(again.upload.id)
+    assert list(room.storage.files.values()) == [DATA]
+
+
+async def test_a_search_for_orphans_that_looked_before_its_entry_and_comes_after_it_takes_nothing() -> None:
+    room = Room()
+    id = (await create(room, Bytes(DATA))).upload.id
+    summary, asked = room.journal.summary, list[UploadId]()
+
+    async def early(wanted: UploadId) -> Summary | None:
+        asked.append(wanted)
+        return None if asked == [id] else await summary(wanted)
+
+    room.journal.summary = early  # type: ignore[assignment, method-assign]  # as it stood a moment ago
+    done = await sweep(room.another(), started=True)
+    assert done is not None
+    assert (asked[:1], done.orphans, room.storage.kept) == ([id], 0, [id])
+
+
+async def test_an_orphan_is_ended_for_good() -> None:
+    room, orphan = Room(), UploadId("e" * 32)
+
+    async def left() -> AsyncIterator[bytes]:
+        yield DATA
+
+    await room.storage.write(orphan, Layout.FLAT, 0, left(), algorithms=(), durable=True)
+    done = await sweep(room.engine, started=True)
+    assert done is not None
+    assert (done.orphans, room.storage.kept) == (1, [])
+    assert (await room.engine.view(orphan, ME)).word == "expired"

@@ -208,6 +208,7 @@ async def test_what_the_application_adds_to_every_response_is_on_ours(
         ]
         assert [answer.status for answer in answers] == [201, 200, 404]
         assert answers[0].json()["size"] == 4
+        assert not {"content-length", "content-type"} & set(answers[1].headers), "of a body that there never was"
         for answer in answers:
             assert {name: answer.headers.get(name) for name in seen} == seen
         if "before_request" in layers:

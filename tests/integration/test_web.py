@@ -1,78 +1,30 @@
-"""The stand-alone application around the chunk API: who may, status, events, downloads, description, probes."""
+"""The stand-alone application around the chunk API: who may, status, downloads."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncIterator, Callable, Mapping
-from functools import partial
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import unquote
 
 import anyio
 import msgspec
 import pytest
-import schemathesis
-from litestar import Litestar
 
-from onward import app as onward_app
-from onward.app import create_app
 from onward.config import Settings
 from onward.core.types import Cancel, Command, UploadId
 from onward.core.upload import Upload
-from onward.engine.engine import Engine
-from onward.errors import Refused, StorageFault
+from onward.errors import Refused
 from onward.hooks.none import NoHooks
-from onward.ports import Caller, Hooks
-from onward.web import examples
-from onward.web.components import SHOWN
-from onward.web.feed import Feed
-from onward.web.status import WORDS
-from tests.integration.asgi_driver import Answer, Driver, NotedJobs, memory_engine, running
+from onward.ports import Caller
+from tests.integration.asgi_driver import Driver, running
+from tests.integration.web_room import TOKEN, application, engine_of, publish, seal, store
 
 pytestmark = pytest.mark.anyio
-
-TOKEN = {"Authorization": "Bearer s3cret"}
-
-
-def application(settings: Settings, hooks: Hooks | None = None) -> Litestar:
-    return create_app(settings, engine=partial(memory_engine, settings, hooks), feed=Feed(every=0.005, pace=0.0))
 
 
 @pytest.fixture
 async def driver() -> AsyncIterator[Driver]:
     async with running(application(Settings())) as driver:
         yield driver
-
-
-def engine_of(driver: Driver) -> Engine:
-    engine = driver.app.dependencies["uploads"].dependency()  # type: ignore[attr-defined]  # it is a Litestar
-    assert isinstance(engine, Engine)
-    return engine
-
-
-async def store(driver: Driver, name: str = "f", data: bytes = b"aaaa", number: int = 1, size: int = 4) -> UploadId:
-    answer = await driver.send("POST", f"/upload/{name}-{number}", data, {"Upload-Chunk-Size": str(size)})
-    assert answer.status in {200, 201}, answer.body
-    return UploadId(answer.json()["id"])
-
-
-async def seal(driver: Driver, name: str = "f", headers: Mapping[str, str] | None = None) -> Answer:
-    body = msgspec.json.encode({"file_unique_name": name})
-    return await driver.send("POST", "/upload/complete", body, {"Content-Type": "application/json", **(headers or {})})
-
-
-async def publish(driver: Driver, name: str = "f", data: bytes = b"aaaa") -> UploadId:
-    id = await store(driver, name, data, size=max(len(data), 1))
-    assert (await seal(driver, unquote(name))).status == 202
-    await engine_of(driver).finish(id)
-    return id
-
-
-async def until(reached: Callable[[], bool]) -> None:
-    with anyio.fail_after(20):
-        while not reached():  # noqa: ASYNC110 - what is waited for offers no event
-            await anyio.sleep(0.005)
 
 
 # -- who may, and what is read before that is known ---------------------------------------------------
@@ -207,6 +159,48 @@ async def test_head_has_no_body(driver: Driver) -> None:
         answer = await driver.send("HEAD", path)
         assert (answer.status, answer.body) == (status, b"")
     assert (await driver.send("HEAD", "/upload/f")).headers["upload-state"] == "receiving"
+    for path, status in (("f", 200), ("f?chunk=1", 200), ("nothing", 404)):
+        answer = await driver.send("HEAD", f"/upload/{path}")
+        assert answer.status == status
+        assert not {"content-length", "content-type"} & set(answer.headers), "nothing says what a body would be"
+    refused = await driver.send("HEAD", "/health")
+    assert (refused.status, refused.headers.get("content-length")) == (405, None)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "field", "words"),
+    [
+        ("GET", "/upload/f?chunks=1", "query", "the query has no field 'chunks' here"),
+        ("HEAD", "/upload/f?chunks=1", "query", ""),
+        ("GET", "/upload/f?chunk=1&chunk=2", "chunk", "the query has chunk more than once"),
+        ("PUT", "/upload/f-2?chunk=2", "query", "the query has no field 'chunk' here"),
+        ("DELETE", "/upload/f?now=", "query", "the query has no field 'now' here"),
+    ],
+)
+async def test_a_query_that_nobody_reads_is_refused(
+    driver: Driver, method: str, path: str, field: str, words: str
+) -> None:
+    await store(driver)
+    answer = await driver.send(method, path, b"aaaa" if method == "PUT" else b"")
+    assert answer.status == 400
+    if words:
+        assert (answer.json()["field"], answer.json()["detail"]) == (field, words)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (b'{"name": "f", "size": "5"}', "size must be a whole number, not text"),
+        (b'{"name": "f", "size": 1.5}', "size must be a whole number, not a number with a fraction"),
+        (b'{"name": null}', "name must be text, not null"),
+        (b'{"name": "f", "chunks": 5}', "chunks must be a list, not a whole number"),
+        (b'{"name": "f", "metadata": []}', "metadata must be an object, not a list"),
+        (b'{"name": "f", "sha256": true}', "sha256 must be text, not true or false"),
+    ],
+)
+async def test_a_field_of_another_type_is_refused_in_plain_words(driver: Driver, said: bytes, words: str) -> None:
+    answer = await driver.send("POST", "/upload", said, {"Content-Type": "application/json"})
+    assert (answer.status, answer.json()["detail"]) == (400, words)
 
 
 # -- status -------------------------------------------------------------------------------------------
@@ -261,154 +255,6 @@ async def test_one_upload_is_shown_the_same_by_name_and_by_id(driver: Driver) ->
     await engine_of(driver).finish(id)
     shown = (await driver.send("GET", f"/uploads/{id}")).json()
     assert (shown["state"], shown["result"]["content"]) == ("done", f"http://up.test/files/{id}/content")
-
-
-# -- events -------------------------------------------------------------------------------------------
-
-
-def events(body: bytes) -> list[tuple[str, int, Any]]:
-    """Name, id and data of each event, in order."""
-    found = re.findall(rb"id: (\d+)\nevent: ([a-z-]+)\ndata: (.*)\n\n", body)
-    return [(name.decode(), int(seq), msgspec.json.decode(data)) for seq, name, data in found]
-
-
-def names(body: bytes) -> list[str]:
-    return [name for name, _, _ in events(body)]
-
-
-async def test_an_upload_is_followed_to_its_end(driver: Driver) -> None:
-    id = await store(driver)
-    async with driver.watching("GET", f"/uploads/{id}/events") as line:
-        await line.wait_for(b"event: state")
-        await store(driver, number=2, data=b"bb")
-        await line.wait_for(b"event: progress")
-        await seal(driver)
-        await line.wait_for(b"event: sealed")
-        await engine_of(driver).finish(id)
-        body = await line.wait_for(b"event: published")
-    assert line.answer.headers["content-type"].startswith("text/event-stream")
-    assert line.answer.headers["x-accel-buffering"] == "no"
-    assert line.answer.headers["cache-control"] == "no-store"
-    assert body.startswith(b"retry: ")
-    found = {name: data for name, _, data in events(body)}
-    assert found["state"]["chunks"][0]["size"] == 4
-    assert found["progress"] == {"id": id, "received": 6, "length": 6, "offset": 6}
-    assert found["published"]["state"] == "done"
-    assert found["published"]["size"] == 6
-    assert [n for n in names(body) if n != "verifying"] == ["state", "progress", "sealed", "published"]
-    sent = [seq for _, seq, _ in events(body)]
-    assert sent == sorted(sent)
-
-
-async def test_a_stream_of_a_finished_upload_ends_at_once_and_says_do_not_come_back(driver: Driver) -> None:
-    id = await publish(driver)
-    first = await driver.send("GET", f"/uploads/{id}/events")
-    assert names(first.body) == ["state"]
-    last = events(first.body)[-1][1]
-    again = await driver.send("GET", f"/uploads/{id}/events", headers={"Last-Event-ID": str(last)})
-    assert (again.status, again.body) == (204, b"")
-
-
-async def test_who_comes_back_gets_what_was_missed_and_nothing_twice(driver: Driver) -> None:
-    id = await publish(driver)
-    all_of_it = await driver.send("GET", f"/uploads/{id}/events", headers={"Last-Event-ID": "0"})
-    assert names(all_of_it.body) == ["created", "sealed", "published"]
-    for index, (_, seq, _) in enumerate(events(all_of_it.body)[:-1]):
-        rest = await driver.send("GET", f"/uploads/{id}/events", headers={"Last-Event-ID": str(seq)})
-        assert events(rest.body) == events(all_of_it.body)[index + 1 :]
-
-
-async def test_an_event_id_from_another_life_begins_anew(driver: Driver) -> None:
-    id = await publish(driver)
-    for last in ("999999", "x", "-1", "9" * 40):
-        answer = await driver.send("GET", f"/uploads/{id}/events", headers={"Last-Event-ID": last})
-        assert names(answer.body) == ["state"]
-
-
-async def test_the_events_of_all(driver: Driver) -> None:
-    await store(driver, "before")
-    async with driver.watching("GET", "/events") as line:
-        await line.wait_for(b"event: state")
-        id = await publish(driver, "during")
-        await engine_of(driver).run(Cancel(target=await store(driver, "gone")), Caller(operator=True))
-        body = await line.wait_for(b"event: removed")
-    found = events(body)
-    assert [row["name"] for row in found[0][2]["uploads"]] == ["before"]
-    named = [(name, data["id"]) for name, _, data in found if name in {"created", "sealed", "published"}]
-    assert [name for name, of in named if of == id] == ["created", "sealed", "published"]
-    assert found[-1][2]["state"] == "cancelled"
-    # Whoever comes back with the id of any event is told of every later one that ends an upload.
-    for _, seq, _ in found:
-        async with driver.watching("GET", "/events", {"Last-Event-ID": str(seq)}) as again:
-            rest = await again.wait_for(b"event: caught-up")
-        later = [event for event in found if event[1] > seq and event[0] in {"published", "removed"}]
-        assert [event for event in events(rest) if event[0] in {"published", "removed"}] == later
-
-
-async def test_nobody_polls_when_nobody_listens(driver: Driver) -> None:
-    engine, polls = engine_of(driver), 0
-    feed = engine.catalog.feed
-
-    async def counted(**asked: Any) -> Any:
-        nonlocal polls
-        polls += 1
-        return await feed(**asked)
-
-    engine.catalog.feed = counted  # type: ignore[method-assign]  # counts, and asks the real one
-    await store(driver)
-    await anyio.sleep(0.05)
-    assert polls == 0
-    async with driver.watching("GET", "/events") as line:
-        await line.wait_for(b"event: state")
-        await until(lambda: polls >= 3)
-    await anyio.sleep(0.02)
-    polls = 0
-    await anyio.sleep(0.05)
-    assert polls == 0
-
-
-class Stop:
-    """As a server offers it: set when it is about to stop."""
-
-    def __init__(self) -> None:
-        self._event = anyio.Event()
-
-    def is_set(self) -> bool:
-        return self._event.is_set()
-
-    async def wait(self) -> None:
-        await self._event.wait()
-
-    def set(self) -> None:
-        self._event.set()
-
-
-async def test_a_server_that_stops_ends_streams_and_bodies(driver: Driver) -> None:
-    stop = Stop()
-    extensions = {"onward.drain": stop}
-    slow = driver.line("PUT", "/upload/g", [b"a" * 10, b"b" * 10], {"Upload-Offset": "0"}, extensions=extensions)
-    hold = anyio.Event()
-    receive = slow._receive
-
-    async def held() -> dict[str, Any]:
-        if len(slow._pieces) == 1:
-            await hold.wait()
-        return await receive()
-
-    slow._receive = held  # type: ignore[method-assign]  # the second half of the body never comes
-    async with (
-        driver.watching("GET", "/events", extensions=extensions) as line,
-        anyio.create_task_group() as tasks,
-    ):
-        await line.wait_for(b"event: state")
-        tasks.start_soon(slow.run)
-        await until(lambda: slow.answer.taken >= 10)
-        stop.set()
-    assert (slow.answer.status, slow.answer.code) == (503, "draining")
-    assert slow.answer.headers["connection"] == "close"
-    assert (await driver.send("GET", "/upload/g")).json()["offset"] == 10
-    ready = await driver.send("GET", "/ready")
-    assert (ready.status, ready.json()["status"]) == (503, "failed")
 
 
 # -- downloads ----------------------------------------------------------------------------------------
@@ -512,162 +358,3 @@ async def test_a_client_that_leaves_a_download_closes_the_file(driver: Driver) -
     async with driver.watching("GET", f"/files/{id}/content") as line:
         await line.wait_for(b"xxx")
     assert closed.is_set()
-
-
-# -- probes and description ---------------------------------------------------------------------------
-
-
-async def test_probes_tell_what_can_be_done() -> None:
-    async with running(application(Settings())) as driver:
-        assert (await driver.send("GET", "/health")).json() == {"status": "ok"}
-        assert (await driver.send("GET", "/ready")).json()["status"] == "ok"
-    async with running(application(Settings())) as driver:
-        jobs = engine_of(driver).jobs
-        assert isinstance(jobs, NotedJobs)
-        jobs.fault = OSError("redis://:password@host refused")
-        answer = await driver.send("GET", "/ready")
-        assert (answer.status, answer.json()["status"], answer.json()["checks"]["queue"]["status"]) == (
-            *(200, "degraded"),
-            "degraded",
-        )
-        assert b"password" not in answer.body
-    async with running(application(Settings())) as driver:
-
-        async def full() -> None:
-            raise StorageFault
-
-        engine_of(driver).storage.check = full  # type: ignore[method-assign]  # a disk that is gone
-        answer = await driver.send("GET", "/ready")
-        assert (answer.status, answer.json()["checks"]["storage"]["status"]) == (503, "failed")
-
-
-async def test_a_disk_without_room_is_told_before_anybody_is_refused() -> None:
-    async with running(application(Settings(min_free=5 << 20))) as driver:
-        free = 5 << 20
-
-        async def left() -> int | None:
-            return free
-
-        engine_of(driver).storage.free = left  # type: ignore[method-assign]  # a disk that is nearly full
-        answer = await driver.send("GET", "/ready")
-        assert (answer.status, answer.json()["status"]) == (200, "degraded")
-        reason = "no new upload has room: 5 MiB (min_free) are kept free beside what others were promised"
-        assert answer.json()["checks"]["space"] == {"status": "degraded", "reason": reason}
-        assert (await driver.send("PUT", "/upload/f-1", b"x")).status == 507, "and it is true"
-    async with running(application(Settings(min_free=5 << 20))) as driver:
-        free += 1
-        engine_of(driver).storage.free = left  # type: ignore[method-assign]
-        assert (await driver.send("GET", "/ready")).json()["checks"]["space"] == {"status": "ok"}
-        assert (await driver.send("PUT", "/upload/f-1", b"x")).status == 201
-
-
-async def test_a_check_that_hangs_is_a_reason(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("onward.web.probes.PATIENCE", 0.01)
-    engine_of(driver).storage.check = anyio.sleep_forever  # type: ignore[method-assign]  # a disk that hangs
-    answer = await driver.send("GET", "/ready")
-    assert (answer.status, answer.json()["checks"]["storage"]["status"]) == (503, "failed")
-    assert answer.json()["checks"]["storage"]["reason"].startswith("no answer within")
-
-
-async def test_the_description_is_valid_and_whole(driver: Driver) -> None:
-    answer = await driver.send("GET", "/openapi.json")
-    document = answer.json()
-    assert document["openapi"].startswith("3.1")
-    schemathesis.openapi.from_dict(document).validate()
-    assert sorted(document["paths"]) == [
-        "/compat/content-range",
-        "/compat/dropzone",
-        "/compat/filepond",
-        "/compat/filepond/{id}",
-        "/compat/flow",
-        "/compat/resumable",
-        "/events",
-        "/files",
-        "/files/{id}",
-        "/files/{id}/content",
-        "/health",
-        "/ready",
-        "/upload",
-        "/upload/complete",
-        "/upload/{name}",
-        "/uploads",
-        "/uploads/{id}",
-        "/uploads/{id}/events",
-    ]
-    names = set(document["components"]["schemas"])
-    assert set(re.findall(rb'"#/components/schemas/(\w+)"', answer.body)) <= {name.encode() for name in names}
-    operations = [one for path in document["paths"].values() for one in path.values()]
-    for operation in operations:
-        assert operation["summary"]
-        assert operation["description"]
-        assert operation["responses"]
-    body = document["paths"]["/upload/{name}"]["post"]["requestBody"]["content"]
-    assert set(body) == {"application/octet-stream", "multipart/form-data"}
-    states = document["paths"]["/uploads"]["get"]["parameters"][0]["schema"]["items"]["enum"]
-    assert tuple(states) == WORDS
-
-
-EXAMPLES = {
-    "Complete": [examples.COMPLETE],
-    "Declare": [examples.DECLARE],
-    "DeclaredView": [examples.DECLARED],
-    "ManifestView": [examples.MANIFEST],
-    "PageView": [examples.PAGE],
-    "ReadyView": [examples.READY, examples.NOT_READY],
-    "SealedView": [examples.SEALED, examples.SEALED_DONE],
-    "StoredView": [examples.STORED],
-}
-
-
-@pytest.mark.parametrize("kind", [kind for kind in SHOWN if kind.__name__ in EXAMPLES])
-def test_examples_look_like_what_is_sent(kind: type[msgspec.Struct]) -> None:
-    for example in EXAMPLES[kind.__name__]:
-        shown = msgspec.convert(example, kind)
-        assert set(msgspec.to_builtins(shown)) >= {name for name, value in example.items() if value is not None}
-        assert set(example) <= set(kind.__struct_fields__)
-
-
-async def test_the_page_of_the_description_loads_from_this_server_only(driver: Driver) -> None:
-    page = await driver.send("GET", "/docs")
-    text = page.body.decode()
-    links = re.findall(r'(?:href|src|data-schema)="([^"]+)"', text)
-    assert len(links) >= 6
-    assert all(link.startswith("/") and not link.startswith("//") for link in links)
-    assert "http" not in text.replace("http-equiv", "").replace("the HTTP API", "")
-    policy = dict(piece.strip().split(" ", 1) for piece in page.headers["content-security-policy"].split(";"))
-    assert policy["default-src"] == policy["base-uri"] == policy["form-action"] == policy["frame-ancestors"] == "'none'"
-    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
-    assert not re.search(r"<script(?![^>]* src=)|<style| style=| on[a-z]+=", text)
-    assert '<html lang="en">' in text
-    assert "<title>Onward: the HTTP API</title>" in text
-    assert 'name="viewport" content="width=device-width' in text
-    for link in set(links):
-        loaded = await driver.send("GET", link)
-        assert loaded.status == 200
-        if "/assets/" in link:
-            assert "immutable" in loaded.headers["cache-control"]
-            assert loaded.headers["x-content-type-options"] == "nosniff"
-        if link.endswith(".css"):
-            assert b"@import" not in loaded.body
-            assert re.findall(rb"url\((?![\"']?data:)", loaded.body) == []
-        if link.endswith("/style.css"):
-            assert b"prefers-color-scheme: dark" in loaded.body
-            assert b":focus-visible { outline: 3px" in loaded.body
-    assert (await driver.send("GET", "/docs/assets/0000/start.js")).status == 404
-
-
-async def test_the_page_knows_where_a_proxy_put_it() -> None:
-    async with running(application(Settings(trusted_proxies=("192.0.2.7",)))) as driver:
-        page = await driver.send("GET", "/docs", headers={"X-Forwarded-Prefix": "/up"})
-    assert b'data-schema="/up/openapi.json"' in page.body
-
-
-def test_an_application_is_made_when_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ONWARD_UPLOAD_PATH", "/up")
-    app = onward_app.app
-    assert app is onward_app.app
-    monkeypatch.delitem(vars(onward_app), "app")
-    assert any(route.path == "/up" for route in app.routes)
-    with pytest.raises(AttributeError):
-        _ = onward_app.nothing

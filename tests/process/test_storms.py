@@ -27,7 +27,7 @@ PIECE: Final = 64 << 10
 UNDER_WAY: Final = 4 * PIECE
 """Most bytes that the server may have read and not yet put into a segment, and those of the last piece."""
 NAME: Final = "storm.bin"
-PATIENCE: Final = 600.0
+PATIENCE: Final = 1500.0
 
 
 class Dialect(Protocol):

@@ -70,7 +70,7 @@ SHARED: Final = {
 }
 
 # Functions that may import: a backend is loaded when it is chosen, a public name when it is asked for.
-LAZY: Final = frozenset({("config", "*"), ("__init__", "__getattr__")})
+LAZY: Final = frozenset({("config", "*"), ("worker", "make_broker"), ("__init__", "__getattr__")})
 
 
 class Import(NamedTuple):

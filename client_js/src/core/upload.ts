@@ -116,9 +116,8 @@ export class Transfer implements Worker {
     this.speed.stop()
   }
 
-  /** The network is back: no waiting, and first a look at what has arrived. */
+  /** The network is back: no waiting. What was broken off is asked for first. */
   reconnected(): void {
-    if (this.#tries > 0 && this.session) this.#mustAsk = true
     this.#tries = 0
     this.blockedUntil = 0
     this.room.scheduler.wake()

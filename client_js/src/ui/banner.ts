@@ -3,7 +3,7 @@
 import type { UploadTask } from '../core/types.js'
 import { button, h, icon, setText } from './dom.js'
 import type { Words } from './i18n/index.js'
-import { UNFINISHED } from './phrases.js'
+import { UNFINISHED } from './states.js'
 
 export interface BannerHost {
   readonly words: Words
@@ -55,6 +55,6 @@ export class Banner {
     setText(this.#text, `${list.format(names)}. ${words.text('restore.text')}${hint}`)
     this.#resume.hidden = found.every((task) => task.state === 'needs-file')
     this.#choose.hidden = !needsFile
-    this.#choose.className = this.#resume.hidden ? 'solid' : 'outline'
+    this.#choose.className = this.#resume.hidden ? 'solid' : 'quiet'
   }
 }

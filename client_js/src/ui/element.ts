@@ -4,8 +4,8 @@ import type { AddInput, Protocol, Uploader, UploaderOptions, UploadTask } from '
 import { createUploader } from '../create.js'
 import { chooseLanguage, type Dictionary, isLoaded, loadLanguage, Words } from './i18n/index.js'
 import { Panel } from './panel.js'
-import { ACTIVE } from './phrases.js'
-import { STYLES } from './styles.js'
+import { ACTIVE } from './states.js'
+import { sheet } from './styles.js'
 
 /** Under a server there are no elements; then the module can still be imported. */
 const Element = (globalThis.HTMLElement ?? class {}) as typeof HTMLElement
@@ -222,16 +222,6 @@ export class OnwardUpload extends Element {
       ...this.#options,
     }
   }
-}
-
-let shared: CSSStyleSheet | undefined
-
-function sheet(): CSSStyleSheet {
-  if (!shared) {
-    shared = new CSSStyleSheet()
-    shared.replaceSync(STYLES)
-  }
-  return shared
 }
 
 /** Makes `<onward-upload>` known; done by importing this module in a browser. */

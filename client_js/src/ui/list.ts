@@ -57,6 +57,13 @@ export class List {
     this.#rows.get(id)?.open(open)
   }
 
+  /** Gives a row the focus; false if there is none at this place. */
+  focus(index: number): boolean {
+    const row = this.#rows.get(this.#tasks[index]?.id ?? '')
+    row?.focus()
+    return row !== undefined
+  }
+
   /** Puts the rows into the document that can be seen, and brings them up to date. */
   render(): void {
     const taller = this.#tallerRows()

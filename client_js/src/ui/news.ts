@@ -3,7 +3,8 @@
 import type { Connection, State, UploadTask } from '../core/types.js'
 import { type Announcer, quarter } from './announcer.js'
 import type { Words } from './i18n/index.js'
-import { ACTIVE, explain } from './phrases.js'
+import { explain } from './phrases.js'
+import { ACTIVE } from './states.js'
 
 const BEGUN: ReadonlySet<State> = new Set<State>(['preparing', 'uploading', 'waiting', 'queued'])
 

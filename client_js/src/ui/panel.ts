@@ -1,30 +1,19 @@
-/** All pieces of the interface put together for one uploader. The element and the page show this. */
+/** Where files are dropped, and below it the uploads. The element and the page show this. */
 
-import type { AddInput, Snapshot, Source, State, Uploader, UploadTask } from '../core/types.js'
-import { Announcer } from './announcer.js'
-import { Banner } from './banner.js'
-import { button, h, icon, setAttribute, setText } from './dom.js'
+import type { AddInput, Source, Uploader, UploadTask } from '../core/types.js'
+import { h, setAttribute, setText } from './dom.js'
 import { type DropOptions, DropZone } from './dropzone.js'
-import type { Words } from './i18n/index.js'
-import { List } from './list.js'
-import { News } from './news.js'
-import { ACTIVE, type Action, ENDED } from './phrases.js'
+import { learn, type Words } from './i18n/index.js'
 import { isAccepted, matched, plainFiles } from './picking.js'
-import { shareOfAll, summary } from './summary.js'
-import { type FilterName, Tools } from './tools.js'
+import { ACTIVE } from './states.js'
+import { addStyles } from './styles.js'
+import type { Uploads } from './uploads.js'
 
 const SECOND = 1000
+/** Milliseconds after which a part is asked for again that could not be loaded. */
+const LOAD_AGAIN = 3000
 /** Files that a sentence names. */
 const NAMED = 3
-
-const SHOWN: Readonly<Record<FilterName, (state: State) => boolean>> = {
-  all: () => true,
-  active: (state) => ACTIVE.has(state),
-  paused: (state) =>
-    state === 'paused' || state === 'needs-file' || state === 'needs-permission' || state === 'elsewhere',
-  failed: (state) => state === 'failed' || state === 'cancelled',
-  done: (state) => state === 'done',
-}
 
 export interface PanelOptions extends DropOptions {
   readonly dock: boolean
@@ -34,49 +23,43 @@ export interface PanelOptions extends DropOptions {
   readonly details: boolean
 }
 
+/** What shows uploads, once it has come. */
+let shows: typeof Uploads | undefined
+
+/** Fetches what shows uploads; until it is there files can be added all the same. */
+export async function loadUploads(): Promise<void> {
+  if (shows) return
+  const part = await import('./uploads.js')
+  learn(part.words)
+  addStyles(part.STYLES)
+  shows = part.Uploads
+}
+
 export class Panel {
   readonly element: HTMLElement
   readonly drop: DropZone
   readonly #uploader: Uploader
   readonly #words: Words
   readonly #options: PanelOptions
-  readonly #banner: Banner
-  readonly #tools: Tools
-  readonly #list: List
   readonly #notice = h('p', { class: 'notice', role: 'alert', hidden: true })
   readonly #live = h('p', { class: 'unseen', 'aria-live': 'polite' })
-  readonly #announcer: Announcer
-  readonly #news: News
   readonly #body: HTMLElement
   readonly #off: (() => void)[] = []
+  #uploads: Uploads | undefined
+  #isLoading = false
   #frame = 0
   #batch = 0
   /** The upload that was opened by itself. */
   #opened = ''
   readonly #batchOf = new WeakMap<UploadTask, number>()
-  #filter: FilterName = 'all'
-  #shown: readonly UploadTask[] = []
 
   constructor(uploader: Uploader, words: Words, options: PanelOptions) {
     this.#uploader = uploader
     this.#words = words
     this.#options = options
     this.drop = new DropZone(words, options, (input) => void this.add(input))
-    this.#banner = new Banner({
-      words,
-      resumeAll: (tasks) => this.#resume(tasks),
-      choose: () => void this.drop.open(),
-      discard: (tasks) => this.#discard(tasks),
-    })
-    this.#tools = new Tools(words, uploader, (filter) => this.#choose(filter))
-    this.#list = new List({ words, act: (task, action) => this.#act(task, action) })
-    this.#announcer = new Announcer((sentence) => setText(this.#live, sentence))
-    this.#news = new News(this.#announcer, words)
-    this.#body = h('div', { class: 'body', id: 'body' }, this.#banner.element, this.drop.element, this.#notice)
-    this.#body.append(this.#tools.element, this.#list.element)
-    this.element = h('div', { class: 'panel', part: 'panel' })
-    if (options.dock) this.element.append(this.#dock())
-    this.element.append(this.#body, this.#live, this.drop.overlay)
+    this.#body = h('div', { class: 'body', id: 'body' }, this.drop.element, this.#notice)
+    this.element = h('div', { class: 'panel', part: 'panel' }, this.#body, this.#live, this.drop.overlay)
   }
 
   /** Begins to listen; `host` is the element that shows the panel. */
@@ -85,13 +68,15 @@ export class Panel {
     this.#off.push(this.#uploader.subscribe(() => this.#later()))
     const tick = setInterval(() => this.#tick(), SECOND)
     const dark = matchMedia('(prefers-color-scheme: dark)')
-    const redraw = () => this.#list.redraw()
+    const redraw = () => this.redraw()
     dark.addEventListener('change', redraw)
     this.#off.push(
       () => clearInterval(tick),
       () => dark.removeEventListener('change', redraw),
     )
     this.render()
+    // After the first paint: without a network it could not be had any more.
+    requestAnimationFrame(() => setTimeout(() => void this.#load()))
   }
 
   /** Lets go of everything but the uploads, which go on. */
@@ -99,8 +84,7 @@ export class Panel {
     cancelAnimationFrame(this.#frame)
     for (const off of this.#off.splice(0)) off()
     this.drop.close()
-    this.#announcer.close()
-    this.#list.close()
+    this.#uploads?.close()
   }
 
   /** Takes files, gives those that unfinished uploads lack to them, and begins with the others. */
@@ -141,91 +125,67 @@ export class Panel {
 
   /** Brings everything up to date at once. */
   render(): void {
-    const snapshot = this.#uploader.getSnapshot()
     const { tasks } = this.#uploader
-    this.#banner.update(tasks)
-    this.#tools.update(snapshot, tasks, this.#filter)
-    this.#list.show(this.#choice(tasks), Date.now())
-    this.#news.update(tasks, snapshot.connection)
+    for (const task of tasks) if (!this.#batchOf.has(task)) this.#batchOf.set(task, this.#batch)
     setAttribute(this.element, 'data-busy', String(tasks.some((task) => ACTIVE.has(task.state))))
     setAttribute(this.element, 'data-empty', String(tasks.length === 0))
-    this.#bar?.(snapshot, tasks)
+    if (shows) this.#show(shows).render()
+    else if (tasks.length > 0) void this.#load()
   }
 
   /** Draws what is on canvases anew, as for other colours. */
   redraw(): void {
-    this.#list.redraw()
+    this.#uploads?.redraw()
+  }
+
+  async #load(): Promise<void> {
+    if (this.#uploads || this.#isLoading || this.#off.length === 0) return
+    this.#isLoading = true
+    try {
+      await loadUploads()
+    } catch (error) {
+      console.warn('onward-upload:', error)
+      if (this.#uploader.tasks.length > 0) this.#say(this.#words.text('error.part'))
+      setTimeout(() => void this.#load(), LOAD_AGAIN)
+      return
+    } finally {
+      this.#isLoading = false
+    }
+    if (this.#off.length > 0) this.render()
+  }
+
+  #show(kind: typeof Uploads): Uploads {
+    if (this.#uploads) return this.#uploads
+    const { dock, folded } = this.#options
+    this.#uploads = new kind(this.#uploader, this.#words, {
+      batchOf: (task) => this.#batchOf.get(task) ?? 0,
+      choose: () => void this.drop.open(),
+      acts: () => {
+        this.#notice.hidden = true
+      },
+      leaves: () => this.drop.button.focus(),
+      say: (sentence) => setText(this.#live, sentence),
+    })
+    this.#uploads.into(this.#body, dock ? folded : null)
+    if (this.#opened) this.#uploads.toggle(this.#opened, true)
+    // What was said of its absence is over.
+    if (this.#notice.textContent === this.#words.text('error.part')) this.#notice.hidden = true
+    return this.#uploads
   }
 
   #added(tasks: UploadTask[]): UploadTask[] {
     const [only] = tasks
     if (!only) this.#say(this.#words.text('drop.empty'))
     if (!only || !this.#options.details || tasks.length > 1) return tasks
-    if (this.#opened) this.#list.toggle(this.#opened, false)
+    if (this.#opened) this.#uploads?.toggle(this.#opened, false)
     this.#opened = only.id
-    this.#list.toggle(only.id, true)
+    this.#uploads?.toggle(only.id, true)
     return tasks
   }
 
   #say(sentence: string): void {
     setText(this.#notice, sentence)
     this.#notice.hidden = false
-  }
-
-  #choose(filter: FilterName): void {
-    this.#filter = filter
-    this.render()
-  }
-
-  /** The uploads to show, what was added last first, in its own order; the same array as long as they are the same. */
-  #choice(tasks: readonly UploadTask[]): readonly UploadTask[] {
-    const shows = SHOWN[this.#filter]
-    const batches: UploadTask[][] = []
-    for (const task of tasks) {
-      let batch = this.#batchOf.get(task)
-      if (batch === undefined) {
-        batch = this.#batch
-        this.#batchOf.set(task, batch)
-      }
-      if (!shows(task.state)) continue
-      const row = batches[batch] ?? []
-      batches[batch] = row
-      row.push(task)
-    }
-    const chosen = batches.reverse().flat()
-    const same = chosen.length === this.#shown.length && chosen.every((task, at) => task === this.#shown[at])
-    if (!same) this.#shown = chosen
-    return this.#shown
-  }
-
-  #act(task: UploadTask, action: Action): void {
-    this.#notice.hidden = true
-    switch (action) {
-      case 'pause':
-        task.pause()
-        break
-      case 'cancel':
-        void task.cancel({ deleteOnServer: true })
-        break
-      case 'remove':
-        this.#uploader.remove(task.id)
-        break
-      case 'choose':
-        void this.drop.open()
-        break
-      default:
-        task.resume()
-    }
-  }
-
-  #resume(tasks: readonly UploadTask[]): void {
-    for (const task of tasks) if (task.state === 'needs-permission') task.resume()
-  }
-
-  #discard(tasks: readonly UploadTask[]): void {
-    for (const task of tasks) {
-      void task.cancel({ deleteOnServer: true }).then(() => this.#uploader.remove(task.id))
-    }
   }
 
   #later(): void {
@@ -239,30 +199,6 @@ export class Panel {
   /** Seconds until the next try are counted down. */
   #tick(): void {
     if (this.#uploader.tasks.some((task) => task.view.retryAt !== undefined)) this.#later()
-  }
-
-  #bar: ((snapshot: Snapshot, tasks: readonly UploadTask[]) => void) | undefined
-
-  /** The head of the panel where it floats in a corner: says how all stands, folds the rest away. */
-  #dock(): HTMLElement {
-    const words = this.#words
-    const said = h('span', { class: 'dock-text' })
-    const head = button('dock-head', () => fold(!this.#body.hidden), said, icon('down'))
-    head.setAttribute('aria-controls', 'body')
-    const acked = h('i', { class: 'acked' })
-    const fold = (isFolded: boolean) => {
-      this.#body.hidden = isFolded
-      setAttribute(head, 'aria-expanded', String(!isFolded))
-      this.element.classList.toggle('folded', isFolded)
-    }
-    fold(this.#options.folded)
-    this.#bar = (snapshot, tasks) => {
-      const open = tasks.filter((task) => !ENDED.has(task.state))
-      const share = open.length > 0 ? shareOfAll(open) : 0
-      setText(said, summary(snapshot, open.length, share, words))
-      acked.style.setProperty('transform', `scaleX(${share})`)
-    }
-    return h('div', { class: 'dock' }, head, h('div', { class: 'bar' }, acked))
   }
 }
 

@@ -54,20 +54,6 @@ const ACTIONS: Readonly<Record<State, readonly Action[]>> = {
 /** Errors that a second try of the same file cannot mend. */
 const FINAL: ReadonlySet<string> = new Set(['too-large', 'name-taken', 'conflict', 'file-changed', 'file-unreadable'])
 
-/** States in which an upload still has something to do by itself. */
-export const ACTIVE: ReadonlySet<State> = new Set<State>([
-  'queued',
-  'preparing',
-  'uploading',
-  'waiting',
-  'verifying',
-  'assembling',
-])
-/** States that a reload leaves behind, for somebody to decide on. */
-export const UNFINISHED: ReadonlySet<State> = new Set<State>(['needs-file', 'needs-permission'])
-/** States that nothing follows by itself. */
-export const ENDED: ReadonlySet<State> = new Set<State>(['done', 'failed', 'cancelled'])
-
 /** The share of the bytes that is acknowledged, or that the worker has behind it. */
 export function shareOf(view: TaskView): number {
   const { finishing, progress, state } = view

@@ -123,6 +123,10 @@ export class Row {
     this.#detail()
   }
 
+  focus(): void {
+    this.#more.focus()
+  }
+
   /** Draws the map anew, as after another width. */
   redraw(): void {
     if (this.isOpen) this.#map?.draw()

@@ -1,19 +1,8 @@
 /** All uploads in one line. */
 
-import type { Snapshot, UploadTask } from '../core/types.js'
+import type { Snapshot } from '../core/types.js'
 import type { Words } from './i18n/index.js'
 import { joined } from './phrases.js'
-
-/** How much of all these uploads is on the server, as one share. */
-export function shareOfAll(tasks: readonly UploadTask[]): number {
-  let acked = 0
-  let total = 0
-  for (const { view } of tasks) {
-    acked += view.state === 'done' ? view.size : view.progress.acked
-    total += view.size
-  }
-  return total > 0 ? acked / total : 0
-}
 
 /** `3 files · 64% · 2 min`: how all stands, in a line. */
 export function summary(snapshot: Snapshot, open: number, share: number, words: Words): string {

@@ -3,8 +3,8 @@
 import type { Snapshot, Uploader, UploadTask } from '../core/types.js'
 import { button, h, setAttribute, setText } from './dom.js'
 import type { Words } from './i18n/index.js'
-import { ACTIVE, ENDED } from './phrases.js'
-import { shareOfAll, summary } from './summary.js'
+import { ACTIVE, ENDED, shareOfAll } from './states.js'
+import { summary } from './summary.js'
 
 export const FILTERS = ['all', 'active', 'paused', 'failed', 'done'] as const
 export type FilterName = (typeof FILTERS)[number]

@@ -2,6 +2,7 @@ import { beforeEach, expect, test } from 'vitest'
 import { Announcer, PACE, quarter } from '../../src/ui/announcer.js'
 import { Words } from '../../src/ui/i18n/index.js'
 import { News } from '../../src/ui/news.js'
+import './english.js'
 import { failure, ScriptedUploader } from './scripted.js'
 
 class FakeClock {

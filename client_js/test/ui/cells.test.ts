@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { CELL } from '../../src/core/types.js'
 import { cellText, gridOf, MOST_CELLS, mapText, UNIT } from '../../src/ui/cells.js'
 import { Words } from '../../src/ui/i18n/index.js'
+import './english.js'
 
 const en = new Words('en')
 const plain = (text: string) => text.replace(/[\u00a0\u202f]/g, ' ')

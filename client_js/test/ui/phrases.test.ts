@@ -4,6 +4,7 @@ import { Words } from '../../src/ui/i18n/index.js'
 import { phraseOf, shareOf } from '../../src/ui/phrases.js'
 import { matched } from '../../src/ui/picking.js'
 import { summary } from '../../src/ui/summary.js'
+import './english.js'
 import { failure, ScriptedUploader } from './scripted.js'
 
 const en = new Words('en')

@@ -6,9 +6,11 @@ import { wordsIn } from '../../demo/words.js'
 import type { ErrorCode } from '../../src/core/errors.js'
 import type { State } from '../../src/core/types.js'
 import de from '../../src/ui/i18n/de.json' with { type: 'json' }
-import en from '../../src/ui/i18n/en.json' with { type: 'json' }
+import first from '../../src/ui/i18n/en.json' with { type: 'json' }
+import later from '../../src/ui/i18n/en.uploads.json' with { type: 'json' }
 import { chooseLanguage, type Dictionary, isLoaded, LANGUAGES, loadLanguage, Words } from '../../src/ui/i18n/index.js'
 import { explain, phraseOf } from '../../src/ui/phrases.js'
+import './english.js'
 import { failure, ScriptedUploader } from './scripted.js'
 
 /** Complete by its type: a code that is added to the client lacks here until it has its texts. */
@@ -46,6 +48,7 @@ const STATES: Record<State, true> = {
   cancelled: true,
 }
 
+const en = { ...first, ...later }
 const languages: Record<string, Dictionary> = { en, de }
 const pageWords: Record<string, Dictionary> = { en: pageEn, de: pageDe }
 

@@ -61,11 +61,16 @@ class Browser {
   said: object = { state: 'verifying' }
   status = 200
   refuseStreams = false
+  asking = 0
+  most = 0
 
   follower(): Follower {
     const net: HttpClient = {
       send: async ({ url }) => {
         this.asked.push(url)
+        this.most = Math.max(this.most, ++this.asking)
+        await new Promise<void>((resolve) => this.clock.after(100, resolve))
+        this.asking -= 1
         return this.status === 200 ? answer(200, this.said) : problem(this.status, '')
       },
       stream: async ({ url }) => {
@@ -125,7 +130,7 @@ test('the stream tells the progress of the worker, and its end is asked for at o
   expect(told.at(-1)).toMatchObject({ state: 'verifying', finishing: { done: 5, total: 10 } })
   browser.said = { state: 'done', result: { content: '/files/a/content', size: 10, sha256: 'ab' } }
   line?.say('published', { id: 'a' })
-  await settle()
+  await browser.clock.pass(100)
   expect(told.at(-1)).toMatchObject({ state: 'done', result: { sha256: 'ab' } })
   expect(browser.asked).toHaveLength(1)
 })
@@ -182,4 +187,5 @@ test('at most two questions at a time', async () => {
   for (let at = 0; at < 50; at++) follower.watch(session(`u${at}`), () => undefined)
   await browser.clock.pass(60_000)
   expect(new Set(browser.asked).size).toBe(50)
+  expect(browser.most).toBe(2)
 })

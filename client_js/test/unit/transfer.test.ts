@@ -332,6 +332,14 @@ describe('what the server says', () => {
   })
 })
 
+test('a server that forgets every upload at once is not asked for ever', async () => {
+  world.server.rules = [(request) => (request.method === 'PUT' ? problem(404, 'not-found') : undefined)]
+  const [task] = await world.tab().add([fileOf('a', noise(10))])
+  await world.run()
+  await expect(task?.done).rejects.toMatchObject({ code: 'expired' })
+  expect(puts().length).toBeLessThan(6)
+})
+
 test('a wrong address fails as such', async () => {
   world.server.rules = [() => answer(404, '<html>')]
   const [task] = await world.tab().add([fileOf('a', noise(10))])

@@ -87,6 +87,14 @@ class _Job(NamedTuple):
     kicks: int
 
 
+class _Batch:
+    """Messages that are queued in one transaction, and what came of it."""
+
+    def __init__(self) -> None:
+        self.messages: list[BrokerMessage] = []
+        self.error: Exception | None = None
+
+
 class SqliteBroker(AsyncBroker):
     """A Taskiq broker that needs no server: every message is delivered until one execution succeeds.
 
@@ -133,6 +141,8 @@ class SqliteBroker(AsyncBroker):
         self._owner = owner or uuid4().hex
         self._held = Held[int](at_once)
         self._outage = Outage(log)
+        self._batch = _Batch()
+        self._turn = asyncio.Lock()
         self._thread: ThreadPoolExecutor | None = None
         self._connection: sqlite3.Connection | None = None
         self._beating: asyncio.Task[None] | None = None
@@ -140,8 +150,19 @@ class SqliteBroker(AsyncBroker):
     # -- for whoever queues ---------------------------------------------------------------------
 
     async def kick(self, message: BrokerMessage) -> None:
-        """Queue a message. Raises ``sqlite3.Error`` or ``OSError`` if it cannot be kept."""
-        await self._call(self._insert, message)
+        """Queue a message, with others that wait. Raises ``sqlite3.Error`` or ``OSError`` if it cannot be kept."""
+        batch = self._batch
+        batch.messages.append(message)
+        async with self._turn:
+            if batch is self._batch:
+                self._batch = _Batch()
+                try:
+                    await self._call(self._insert, batch.messages)
+                except BaseException as error:
+                    batch.error = error if isinstance(error, Exception) else TimeoutError("nobody waited for the queue")
+                    raise
+        if batch.error is not None:
+            raise batch.error
 
     async def ping(self) -> None:
         """Raises ``sqlite3.Error`` or ``OSError`` if nothing can be queued."""
@@ -272,13 +293,15 @@ class SqliteBroker(AsyncBroker):
         db.execute("BEGIN IMMEDIATE")
         db.execute("ROLLBACK")
 
-    def _insert(self, message: BrokerMessage) -> None:
-        now = self._clock()
-        self._db().execute(
-            "INSERT INTO jobs (key, task, payload, created_at, run_at) VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT (key) DO UPDATE SET kicks = kicks + 1",
-            (message.task_id, message.task_name, message.message, now, now),
-        )
+    def _insert(self, messages: Sequence[BrokerMessage]) -> None:
+        now, db = self._clock(), self._db()
+        rows = [(message.task_id, message.task_name, message.message, now, now) for message in messages]
+        with _transaction(db):
+            db.executemany(
+                "INSERT INTO jobs (key, task, payload, created_at, run_at) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT (key) DO UPDATE SET kicks = kicks + 1",
+                rows,
+            )
         self._inherit(ring(self._bells))
 
     def _take(self) -> _Job | None:

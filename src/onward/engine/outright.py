@@ -10,6 +10,7 @@ from onward.engine.intake import Body
 from onward.engine.ledger import Ledger
 from onward.engine.rules import Rules
 from onward.engine.store import Storing
+from onward.errors import ServerFault, VersionConflict
 from onward.ports import Storage
 
 SMALL: Final = 64 << 10
@@ -47,6 +48,9 @@ class Outright:
         except BaseException:
             await self._storage.discard(begun.id)
             raise
-        # Bytes that it fails to record may have been recorded: the sweep frees them if not.
-        await self._ledger.begin(upload, [begun, *events], at, sync=self._durable)
+        try:
+            # Bytes that it fails to record may have been recorded: the sweep frees them if not.
+            await self._ledger.begin(upload, [begun, *events], at, sync=self._durable)
+        except VersionConflict:
+            raise ServerFault("these bytes were taken for what a crash had left; send them again") from None
         return upload

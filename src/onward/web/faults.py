@@ -12,6 +12,7 @@ from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
 from onward.errors import OnwardError, ServerFault
+from onward.web.handler import Plain
 from onward.wire.message import Head, Reply
 from onward.wire.problem import MEDIA_TYPE, TYPE_PREFIX, problem
 
@@ -50,7 +51,7 @@ def _respond(request: Request[Any, Any, Any], reply: Reply) -> Response[bytes]:
     brings_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
     if brings_body and request.scope["http_version"].startswith("1"):
         headers["Connection"] = "close"  # how much of the body was read is not known here
-    return Response(
+    return Plain(
         b"" if request.method == "HEAD" else reply.body,
         status_code=reply.status,
         headers=headers,

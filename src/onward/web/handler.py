@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from litestar import Litestar, Request, Response
 from litestar.handlers import HTTPRouteHandler
+from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Receive, Scope, Send
 
 AnyRequest = Request[Any, Any, Any]
@@ -38,6 +39,15 @@ class Plain(Response[bytes]):
         }
         await send(start)
         await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    def to_asgi_response(
+        self,
+        app: Litestar | None,
+        request: AnyRequest,
+        **rest: Any,  # noqa: ANN401, as it is there
+    ) -> ASGIResponse:
+        """Litestar's own response; to ``HEAD`` without the length and type of a body that there never was."""
+        return super().to_asgi_response(app, request, **{**rest, "is_head_response": request.method == "HEAD"})
 
 
 class Handler(HTTPRouteHandler):

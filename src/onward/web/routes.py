@@ -10,10 +10,12 @@ from litestar.handlers import HTTPRouteHandler
 from onward.core.outcome import Outcome
 from onward.core.types import Command, State, Status, Store
 from onward.engine.intake import Body
+from onward.errors import BadField
 from onward.ports import Caller
 from onward.web import operations
 from onward.web.body import gather
 from onward.web.forms import FormData, gather_fields
+from onward.web.paths import query_of
 from onward.web.site import Exchange, Site, route
 from onward.wire.fields import content_type, refuse_encoded
 from onward.wire.message import Head, Reply
@@ -44,14 +46,14 @@ def chunk_routes(site: Site) -> Sequence[HTTPRouteHandler]:
 
 async def _store(exchange: Exchange) -> Response[bytes]:
     caller = await exchange.caller()
-    head = exchange.head(caller.owner, segment=exchange.segment())
+    head = _head(exchange, caller.owner, segment=exchange.segment())
     command = exchange.site.dialect.parse_store(head)
     return await _run(exchange, head, caller, command, _bytes_to_store(exchange))
 
 
 async def _declare(exchange: Exchange) -> Response[bytes]:
     caller = await exchange.caller()
-    head = exchange.head(caller.owner)
+    head = _head(exchange, caller.owner)
     refuse_encoded(exchange.headers.get("content-encoding", ""))
     body = await gather(exchange.body, idle=exchange.engine.rules.body_idle)
     return await _run(exchange, head, caller, exchange.site.dialect.parse_declare(head, body))
@@ -59,7 +61,7 @@ async def _declare(exchange: Exchange) -> Response[bytes]:
 
 async def _complete(exchange: Exchange) -> Response[bytes]:
     caller = await exchange.caller()
-    head = exchange.head(caller.owner, segment="complete")
+    head = _head(exchange, caller.owner, segment="complete")
     refuse_encoded(exchange.headers.get("content-encoding", ""))
     body = await _words(exchange)
     return await _run(exchange, head, caller, exchange.site.dialect.parse_complete(head, body))
@@ -67,14 +69,27 @@ async def _complete(exchange: Exchange) -> Response[bytes]:
 
 async def _ask(exchange: Exchange) -> Response[bytes]:
     caller = await exchange.caller()
-    head = exchange.head(caller.owner, segment=exchange.segment())
+    head = _head(exchange, caller.owner, segment=exchange.segment(), query=("chunk",))
     return await _run(exchange, head, caller, exchange.site.dialect.parse_status(head))
 
 
 async def _cancel(exchange: Exchange) -> Response[bytes]:
     caller = await exchange.caller()
-    head = exchange.head(caller.owner, segment=exchange.segment())
+    head = _head(exchange, caller.owner, segment=exchange.segment())
     return await _run(exchange, head, caller, exchange.site.dialect.parse_cancel(head))
+
+
+def _head(exchange: Exchange, owner: str | None, *, segment: str = "", query: Sequence[str] = ()) -> Head:
+    """The request as the dialect reads it. Raises ``BadField`` for a query with other fields than ``query``, or two."""
+    asked = [name for name, _ in query_of(exchange.request.scope)]
+    for name in asked:
+        if name not in query:
+            raise BadField(
+                f"the query has no field {name[:100]!r} here", field="query", allowed=list(query) or "no field"
+            )
+        if asked.count(name) > 1:
+            raise BadField(f"the query has {name} more than once", field=name, allowed="one value")
+    return exchange.head(owner, segment=segment)
 
 
 async def _run(

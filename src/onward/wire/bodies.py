@@ -26,6 +26,16 @@ MAX_METADATA: Final = 8 * 1024
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _LACKING: Final = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
 
+_WORDS: Final = {
+    "int": "a whole number",
+    "float": "a number with a fraction",
+    "str": "text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+}
+
 Size = Annotated[int, msgspec.Meta(ge=0, le=MAX_INT)]
 ChunkSize = Annotated[int, msgspec.Meta(ge=1, le=MAX_INT)]
 
@@ -157,8 +167,15 @@ def _bad_field(message: str) -> BadField | BadBody:
     expected, _, got = what.replace("`", "").partition(", got ")
     if not expected.startswith("Expected "):
         return _field(path, "is out of range", f"a whole number from 0 to {MAX_INT}")
-    allowed = expected.removeprefix("Expected ")
+    allowed = _plain(expected.removeprefix("Expected "))
+    got = _plain(got)
     return _field(path, f"must be {allowed}" + (f", not {got}" if got else ""), allowed)
+
+
+def _plain(types: str) -> str:
+    """What the decoder calls types, in words for people; null is what may be left away, so it is not told."""
+    words = [word for word in types.split(" | ") if word != "null"] or [types]
+    return " or ".join(_WORDS.get(word, word) for word in words)
 
 
 def _below(path: str, name: str) -> str:

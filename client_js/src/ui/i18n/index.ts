@@ -12,6 +12,11 @@ const OTHERS: Readonly<Record<string, () => Promise<Dictionary>>> = {
 }
 const loaded: Record<string, Dictionary> = { en }
 
+/** Words that come with a part of the interface which is fetched later; in English, as other languages come whole. */
+export function learn(words: Dictionary): void {
+  loaded.en = { ...loaded.en, ...words }
+}
+
 /** Languages that the interface speaks. */
 export const LANGUAGES: readonly string[] = ['en', ...Object.keys(OTHERS)]
 
@@ -32,9 +37,9 @@ export function isLoaded(lang: string): boolean {
 /** Fetches the words of a language. Without them the interface goes on in English. */
 export async function loadLanguage(lang: string): Promise<void> {
   try {
-    loaded[lang] ??= (await OTHERS[lang]?.()) ?? en
+    loaded[lang] ??= (await OTHERS[lang]?.()) ?? {}
   } catch (error) {
-    loaded[lang] = en
+    loaded[lang] = {}
     console.warn('the interface stays in English', error)
   }
 }
@@ -43,7 +48,7 @@ export async function loadLanguage(lang: string): Promise<void> {
 export class Words {
   readonly lang: string
   readonly formats: Formats
-  readonly #own: Dictionary
+  readonly #extra: Dictionary
   readonly #plural: Intl.PluralRules
 
   /** The language must have been loaded, or it is English. `extra` goes before the built-in words, for pages that say more, or say it otherwise. */
@@ -51,18 +56,17 @@ export class Words {
     this.lang = lang
     this.formats = new Formats(lang)
     this.#plural = new Intl.PluralRules(lang)
-    this.#own = { ...en, ...loaded[lang], ...extra }
+    this.#extra = extra
   }
 
   /** True if there is a text for `key`. */
   has(key: string): boolean {
-    return key in this.#own
+    return this.#found(key) !== undefined
   }
 
   /** The text for `key` with `{words}` in braces filled in. A missing text shows its key. */
   text(key: string, params: Params = {}): string {
-    const found = this.#own[key] ?? key
-    return found.replace(/\{(\w+)\}/g, (whole, name: string) => {
+    return (this.#found(key) ?? key).replace(/\{(\w+)\}/g, (whole, name: string) => {
       const value = params[name]
       if (value === undefined) return whole
       return typeof value === 'number' ? this.formats.number(value) : value
@@ -73,5 +77,9 @@ export class Words {
   count(key: string, n: number, params: Params = {}): string {
     const form = `${key}.${this.#plural.select(n)}`
     return this.text(this.has(form) ? form : `${key}.other`, { n, ...params })
+  }
+
+  #found(key: string): string | undefined {
+    return this.#extra[key] ?? loaded[this.lang]?.[key] ?? loaded.en?.[key]
   }
 }

@@ -1,11 +1,14 @@
 import axe from 'axe-core'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, beforeAll, expect, test } from 'vitest'
 import type { State } from '../../../src/core/types.js'
 import { OnwardUpload } from '../../../src/ui/element.js'
+import { loadUploads } from '../../../src/ui/panel.js'
 import { failure, ScriptedUploader } from '../scripted.js'
 
 const STATES: State[] = ['queued', 'preparing', 'uploading', 'waiting', 'paused', 'needs-file', 'needs-permission']
 STATES.push('elsewhere', 'verifying', 'assembling', 'done', 'failed', 'cancelled')
+
+beforeAll(loadUploads)
 
 afterEach(() => {
   document.body.replaceChildren()

@@ -1,10 +1,13 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { CELL } from '../../../src/core/types.js'
 import { OnwardUpload } from '../../../src/ui/element.js'
+import { loadUploads } from '../../../src/ui/panel.js'
 import { failure, ScriptedUploader } from '../scripted.js'
 
 let uploader: ScriptedUploader
 let element: OnwardUpload
+
+beforeAll(loadUploads)
 
 beforeEach(() => {
   document.documentElement.lang = 'en'
@@ -184,6 +187,15 @@ test('focus stays where it was when the buttons of a row change', async () => {
   one('[data-action=pause]').click()
   await drawn()
   expect(root().activeElement?.getAttribute('data-action')).toBe('resume')
+})
+
+test('when a row goes, the focus goes to the one that takes its place, at last to the drop zone', async () => {
+  for (const name of ['a', 'b']) uploader.put(name, 1, { state: 'done' })
+  await drawn()
+  one('[data-action=remove]').click()
+  expect(root().activeElement?.getAttribute('aria-label')).toBe('Details: b')
+  one('[data-action=remove]').click()
+  expect(root().activeElement).toBe(one('.drop-button'))
 })
 
 test('of ten thousand uploads only those in sight are in the document, wherever it is scrolled to', async () => {

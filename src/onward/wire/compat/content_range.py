@@ -22,7 +22,6 @@ from onward.wire.compat.front import (
     Run,
     Sent,
     TakenView,
-    check_size,
     file_name,
     need_file,
     store,
@@ -87,7 +86,6 @@ class ContentRange:
             is_form = fields.content_type(head.headers.get("content-type", "")).essence == MULTIPART
             return whole_file(self.name, head, name, length=None if is_form else _length(head))
         start, size, length = _range(text)
-        check_size(self.limits, length, 1)
         run = Run(key=_key(params, name, length), offset=start, size=size, length=length, filename=name)
         return store(self.name, head, run, reopens=False)
 

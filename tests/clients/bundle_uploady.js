@@ -1,0 +1,2 @@
+export { getChunkedEnhancer } from '@rpldy/chunked-sender'
+export { createUploader, UPLOADER_EVENTS } from '@rpldy/uploader'

@@ -114,7 +114,7 @@ class Taker:
             if message["type"] == "http.disconnect":
                 break
             self.views += isinstance(message["body"], memoryview)
-            body += message["body"]
+            body += message.pop("body")  # and hold no view of it while more is waited for
             if not message["more_body"]:
                 break
         self.got.append(bytes(body))

@@ -103,11 +103,12 @@ class Storage(Protocol):
     ) -> Written:
         """Store and hash what ``body`` yields, at offset ``key`` (flat) or as part ``key`` (numbered).
 
-        Durable on return if ``durable``. The blocks are not kept after the next one is asked
-        for. An exception out of ``body`` passes through; bytes of that call then count for
-        nothing and a numbered part that was there before is unchanged. Writers of different
-        keys run side by side. Raises ``NoSpace``, ``StorageFault``, and ``AlreadyComplete`` if
-        the whole is held by an assembly or is published.
+        Durable on return if ``durable``. A block is not kept after the next one is asked for, but
+        for one that ``onward.core.buffers.lasting`` says nobody changes: it is let go of as soon as
+        it was read, for others wait for its buffer. An exception out of ``body`` passes through;
+        bytes of that call then count for nothing and a numbered part that was there before is
+        unchanged. Writers of different keys run side by side. Raises ``NoSpace``, ``StorageFault``,
+        and ``AlreadyComplete`` if the whole is held by an assembly or is published.
         """
 
     async def sync(self, id: UploadId) -> None:

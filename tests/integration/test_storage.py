@@ -7,17 +7,21 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing, suppress
+from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import anyio.to_thread
 import pytest
 
-from onward.core.types import Layout
-from onward.errors import AlreadyComplete, ClientGone, Locked, NotFound
+from onward.core.digest import SHA256, sha256
+from onward.core.types import Buffer, Layout
+from onward.errors import AlreadyComplete, ClientGone, Locked, NoSpace, NotFound
 from onward.ports import OnConflict, Storage
 from onward.storage.fs import Fs
 from onward.storage.local import LocalStorage
+from onward.storage.local.writing import GATHER
 from onward.storage.memory import MemoryStorage
 from onward.testing.conformance_storage import StorageConformance
 from onward.testing.crash import Inline, SimFs
@@ -184,6 +188,73 @@ async def test_a_small_body_is_one_hop(tmp_path: Path, layout: Layout) -> None:
         await put(storage, layout, 1, some_bytes(8 << 20))
         assert pool.hops <= 1 + 32 + 1
         await storage.close()
+
+
+@LAYOUTS
+async def test_few_bytes_are_written_when_no_more_come(tmp_path: Path, layout: Layout) -> None:
+    """A body that stalls keeps no memory."""
+    storage = await local(tmp_path)
+    over = anyio.Event()
+
+    async def body() -> AsyncIterator[Buffer]:
+        yield some_bytes(1000)
+        await over.wait()
+        yield some_bytes(1000, 1)
+
+    def stored() -> list[int]:
+        return [path.stat().st_size for path in (tmp_path / "uploads").rglob("*") if path.is_file()]
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(partial(storage.write, ID, layout, 1, body(), algorithms=(), durable=False))
+        with anyio.fail_after(30):
+            while sum(await anyio.to_thread.run_sync(stored)) < 1000:  # noqa: ASYNC110  # files tell nobody
+                await anyio.sleep(0.01)
+        over.set()
+    assert await gather(storage.peek(ID, layout, 1, 9999)) == some_bytes(1000) + some_bytes(1000, 1)
+    await storage.close()
+
+
+async def test_lots_are_hashed_in_the_order_they_came(storage: LocalStorage) -> None:
+    """Two of them are on threads at a time, of very different sizes."""
+    random = Random(1)
+    data = some_bytes(30_000_000)
+
+    async def body() -> AsyncIterator[Buffer]:
+        at = 0
+        while at < len(data):
+            size = random.choice([GATHER, GATHER, 4 * GATHER])
+            yield data[at : at + size]
+            at += size
+            if not random.randrange(5):
+                await anyio.sleep(0.001)
+
+    written = await storage.write(ID, Layout.FLAT, 0, body(), algorithms=("md5",), durable=False)
+    assert written.digests[SHA256] == sha256(data)
+    assert await gather(storage.peek(ID, Layout.FLAT, 0, len(data))) == data
+
+
+class OnceFullFs(Fs):
+    """Has no room for the first write."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.writes = 0
+
+    def pwritev(self, fd: int, blocks: Any, offset: int) -> int:
+        self.writes += 1
+        if self.writes == 1:
+            raise OSError(errno.ENOSPC, "no space")
+        return super().pwritev(fd, blocks, offset)
+
+
+@LAYOUTS
+async def test_a_lot_that_fails_fails_the_body_whatever_becomes_of_the_next(tmp_path: Path, layout: Layout) -> None:
+    storage = await local(await anyio.to_thread.run_sync(OnceFullFs, tmp_path))
+    with pytest.raises(NoSpace):
+        await put(storage, layout, 1, some_bytes(20 << 20))
+    await put(storage, layout, 1, some_bytes(PART))
+    assert await gather(storage.peek(ID, layout, 1, PART)) == some_bytes(PART)
+    await storage.close()
 
 
 class GatedFs(Fs):

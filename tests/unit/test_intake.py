@@ -9,7 +9,7 @@ import pytest
 
 from onward.core.digest import Hasher, sha256
 from onward.core.types import Buffer
-from onward.engine.intake import Bytes, Intake, NoBody
+from onward.engine.intake import LAST_BYTES, LAST_LOOKS, Bytes, Intake, NoBody
 from onward.errors import ClientGone, Draining, OnwardError, Revoked, Stalled
 
 pytestmark = pytest.mark.anyio
@@ -210,10 +210,29 @@ async def test_a_body_that_lies_there_whole_is_no_longer_stopped() -> None:
 
 
 async def test_a_sender_that_is_always_ready_is_stopped_all_the_same() -> None:
-    intake = reading(*[b"x"] * 100, ends=False)
+    piece = bytes(LAST_BYTES // 4)
+    intake = reading(*[piece] * 100, ends=False)
     intake.stop(Revoked())
-    assert await gather(intake.segment(100, age=LONG, silence=LONG)) == [b"x", b"x"]
+    got = await gather(intake.segment(100 * LAST_BYTES, age=LONG, silence=LONG))
+    assert len(got) == 4 * LAST_LOOKS
     assert isinstance(intake.fault, Revoked)
+
+
+async def test_all_pieces_that_lie_ready_when_it_is_stopped_are_kept() -> None:
+    intake = reading(*[b"x"] * 50, anyio.Event(), b"y")
+    intake.stop(Revoked())
+    assert not await intake.at_end()
+    assert await gather(intake.segment(30, age=LONG, silence=LONG)) == [b"x"] * 30
+    assert not ended(intake)
+    assert await gather(intake.segment(30, age=LONG, silence=LONG)) == [b"x"] * 20
+    assert isinstance(intake.fault, Revoked)
+
+
+async def test_what_lies_ready_before_the_client_has_gone_is_kept() -> None:
+    intake = reading(b"ab", b"cd", ClientGone())
+    intake.stop(Draining())
+    assert await gather(intake.segment(9, age=LONG, silence=LONG)) == [b"ab", b"cd"]
+    assert isinstance(intake.fault, Draining)
 
 
 async def test_a_newcomer_stops_the_writer() -> None:

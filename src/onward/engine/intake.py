@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator
 from typing import Final, Protocol
 
@@ -12,7 +13,9 @@ from onward.core.types import Buffer
 from onward.errors import OnwardError, Revoked, Stalled
 
 LAST_LOOKS: Final = 2
-"""Pulls after a stop: for the bytes that lie ready, and whether they are the last. A fast sender gets no third."""
+"""Looks after a stop: for the bytes that lie ready, and whether they are the last. A fast sender gets no third."""
+LAST_BYTES: Final = 16 << 20
+"""The most that one look brings; no server has so much ready."""
 
 
 class Body(Protocol):
@@ -34,12 +37,14 @@ class Intake:
     that were read and not used are handed out again first.
     """
 
-    __slots__ = ("_body", "_ended", "_idle", "_left", "_looks", "_scope", "_stopped", "fault", "taken", "tap")
+    __slots__ = ("_body", "_ended", "_idle", "_left", "_looks", "_ready", "_scope", "_stopped", "fault", "taken", "tap")
 
     def __init__(self, body: Body, *, idle: float, tap: Hasher | None = None) -> None:
         self._body = body
         self._idle = idle
         self._left: memoryview | None = None
+        self._ready: deque[memoryview] = deque()
+        """What the last look brought."""
         self._ended = False
         self._stopped: OnwardError | None = None
         self._looks = LAST_LOOKS
@@ -66,13 +71,12 @@ class Intake:
     @property
     def ended(self) -> bool:
         """True when the body was read to its end."""
-        return self._ended and self._left is None
+        return self._ended and self._left is None and not self._ready
 
     async def at_end(self) -> bool:
         """True if no byte is left; waits for the next piece to know."""
-        if self._left is None and not self._ended:
-            piece = await self._pull(None)
-            self._left = piece
+        if self._left is None and not self.ended:
+            self._left = await self._pull(None)
         return self.ended
 
     async def run(self, most: int) -> AsyncIterator[Buffer]:
@@ -111,7 +115,7 @@ class Intake:
 
     async def _piece(self, most: int, patience: float | None) -> memoryview | None:
         if self._left is None:
-            if self._ended:
+            if self.ended:
                 return None
             self._left = await self._pull(patience)
             if self._left is None:
@@ -128,6 +132,8 @@ class Intake:
         return piece
 
     async def _pull(self, patience: float | None) -> memoryview | None:
+        if self._ready:
+            return self._ready.popleft()
         wait = self._idle if patience is None else min(patience, self._idle)
         if self._stopped is None:
             with anyio.CancelScope(deadline=anyio.current_time() + wait) as scope:
@@ -155,10 +161,29 @@ class Intake:
         """What the server has already. Raises ``reason`` if that is nothing, or was looked at often enough."""
         if self._looks:
             self._looks -= 1
-            with anyio.CancelScope() as scope:
-                scope.cancel()  # ends the first wait, and there is none for what lies ready
-                return await self._next()
+            await self._gather_ready()
+            if self._ready:
+                return self._ready.popleft()
+            if self._ended:
+                return None
         raise reason
+
+    async def _gather_ready(self) -> None:
+        size = 0
+        with anyio.CancelScope() as scope:
+            scope.cancel()  # ends the first wait, and there is none for what lies ready
+            while size < LAST_BYTES:
+                try:
+                    piece = await self._next()
+                except OnwardError:
+                    if not self._ready:
+                        raise
+                    self._looks = 0  # what came before it counts, and the stop is reason enough
+                    return
+                if piece is None:
+                    return
+                self._ready.append(piece)
+                size += len(piece)
 
 
 class _Silence(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from uvicorn._types import (
@@ -18,11 +18,13 @@ from uvicorn._types import (
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from onward.errors import Draining, OnwardError, ServerFault
+from onward.server.inflow import Inflow
 from onward.server.problem import problem
 
 logger = logging.getLogger("onward.server")
 
 INFORMATIONAL: Final = "http.response.informational"
+VIEWS: Final = "onward.views"
 CUT: Final = "onward.cut"
 PHRASES: Final = {103: b"Early Hints", 104: b"Upload Resumption Supported"}
 
@@ -34,12 +36,21 @@ class Exchange:
     the app fails, and with ``Connection: close`` when the app answers before the body is in.
     """
 
-    def __init__(self, app: ASGI3Application, cycle: RequestResponseCycle, draining: asyncio.Event | None) -> None:
+    def __init__(
+        self,
+        app: ASGI3Application,
+        cycle: RequestResponseCycle,
+        draining: asyncio.Event | None,
+        divert: Callable[[], Inflow | None],
+    ) -> None:
+        """``divert`` has the body come in buffers from now on, if it may."""
         self.cycle = cycle
         self.closes = False
         """Whether the connection ends with this response."""
         self._app = app
         self._draining = draining
+        self._divert = divert
+        self._inflow: Inflow | None = None
         self._body_ended = False
 
     @property
@@ -61,6 +72,8 @@ class Exchange:
         """Let the app know, once it has read what came, that nothing more will."""
         self.cycle.disconnected = True
         self.cycle.message_event.set()
+        if self._inflow is not None:
+            self._inflow.end()
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "http":
@@ -69,6 +82,8 @@ class Exchange:
         if scope["type"] == "http" and scope["http_version"] != "1.0":
             # Not in ASGI: an app that knows the word may send interim responses by it.
             scope.setdefault("extensions", {})[INFORMATIONAL] = self.inform  # type: ignore[assignment]  # ours is a function
+        if scope["type"] == "http":
+            scope.setdefault("extensions", {})[VIEWS] = self.with_views  # type: ignore[assignment]  # ours is a function
         try:
             await self._app(scope, self.receive, self.send)
         except asyncio.CancelledError:
@@ -84,9 +99,40 @@ class Exchange:
             if self.running and not self.cycle.response_started:
                 logger.error("%s %r got no answer from the app", *self._asked)
                 await self._fail(ServerFault())
+        finally:
+            if self._inflow is not None:
+                self._inflow.drop()
+
+    def with_views(self, receive: ASGIReceiveCallable) -> ASGIReceiveCallable:
+        """The extension ``onward.views``: a ``receive`` that saves copies.
+
+        Its messages are the same, but ``body`` may be a view of a buffer that is used again as soon
+        as nobody holds a view of it. Whatever else stands in for our own ``receive`` is left to see
+        every byte: then it is given back as it is.
+        """
+        return self.receive_view if receive == self.receive else receive
+
+    async def receive_view(self) -> ASGIReceiveEvent:
+        """See ``with_views``."""
+        if self._inflow is None:
+            self._inflow = self._divert()
+        if self._inflow is None or self._inflow.over:
+            return await self.receive()
+        return await self._next_view(self._inflow)
+
+    async def _next_view(self, inflow: Inflow) -> ASGIReceiveEvent:
+        message = await inflow.receive()
+        if message["type"] == "http.request" and not message["more_body"]:
+            self._body_ended = True
+        return message
 
     async def receive(self) -> ASGIReceiveEvent:
         """The next piece of the body; ``http.disconnect`` only after the last byte that arrived."""
+        if self._inflow is not None and not self._inflow.over:
+            message = await self._next_view(self._inflow)
+            if message["type"] == "http.request":
+                message["body"] = bytes(message["body"])
+            return message
         message = await self.cycle.receive()
         if message["type"] == "http.disconnect" and not self.cycle.response_complete and not self._body_ended:
             rest, self.cycle.body = bytes(self.cycle.body), bytearray()

@@ -10,9 +10,13 @@ import uvicorn
 from uvicorn._types import ASGIApplication
 
 from onward.config import Settings
+from onward.server.inflow import Reading
 
 KEEP_ALIVE: Final = 15
 """Seconds that a connection between two requests stays open."""
+
+BUFFERS: Final = 24
+"""Buffers that bodies are read into, of 2 MiB each; beyond them bytes are copied."""
 
 PROTOCOL: Final = "onward.server.protocol:Connection"
 
@@ -43,6 +47,7 @@ class ServerConfig(uvicorn.Config):
         self.limits = ConnectionLimits(max_header=settings.max_header, header_timeout=settings.header_timeout)
         self.drain_seconds = settings.drain
         self.draining = asyncio.Event()
+        self.reading = Reading(BUFFERS)
         super().__init__(
             app,
             http=PROTOCOL,

@@ -2,13 +2,15 @@
 
 Beside what ASGI says, a request's ``scope["extensions"]`` holds ``"onward.drain"``: an event with
 ``is_set()`` and ``await wait()`` that is set when the server begins to stop. A handler that is
-still reading a body then saves what came and answers 503.
+still reading a body then saves what came and answers 503. Where ``"onward.views"`` is offered, it
+saves copies of long bodies: see ``Exchange.with_views``.
 """
 
 from __future__ import annotations
 
 import asyncio
 from asyncio.events import TimerHandle
+from functools import partial
 from typing import Any
 
 import httptools
@@ -19,6 +21,7 @@ from uvicorn.server import ServerState
 
 from onward.errors import ClientFault, HeadersTooLarge, OnwardError, Stalled
 from onward.server.exchange import Exchange
+from onward.server.inflow import WORTH, Inflow, Reading
 from onward.server.limits import ConnectionLimits
 from onward.server.problem import raw_response
 
@@ -42,7 +45,12 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._limits: ConnectionLimits = getattr(config, "limits", ConnectionLimits())
         self._draining: asyncio.Event | None = getattr(config, "draining", None)
+        self._reading: Reading | None = getattr(config, "reading", None)
         self._exchange: Exchange | None = None
+        self._inflow: Inflow | None = None
+        """Reads the rest of a body in our place."""
+        self._body_left = 0
+        """Bytes of a body with a length that are still to come."""
         self._in_head = True
         self._raw = 0
         """Bytes fed to the parser since it last gave something to the app."""
@@ -129,10 +137,45 @@ class Connection(HttpToolsProtocol):
         # The parser leaves HTTP after a head with `Upgrade`. RFC 9110 7.8 lets a server ignore that
         # field; the body must then be read as one, or its bytes would pass for the next request.
         self._rebuilding = True
-        self.parser = httptools.HttpRequestParser(self)
+        self._begin_parsing()
         self.parser.feed_data(b"PUT / HTTP/1.1\r\n" + self._framing + b"\r\n\r\n")
         self._rebuilding = False
         self._framing = b""
+
+    def _begin_parsing(self) -> None:
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+
+    # A body past the parser
+
+    def _divert(self, cycle: RequestResponseCycle) -> Inflow | None:
+        """Have the rest of this request's body come in buffers, if it is long and its length is known."""
+        if self._reading is None or cycle is not self.cycle or self._body_left < WORTH or not self._hears(cycle):
+            return None
+        if cycle.waiting_for_100_continue:
+            cycle.waiting_for_100_continue = False
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        first, cycle.body = bytes(cycle.body), bytearray()
+        self._inflow = Inflow(self, self._reading, self._body_left, first, self._body_is_whole)
+        self.transport.set_protocol(self._inflow)
+        return self._inflow
+
+    def _hears(self, cycle: RequestResponseCycle) -> bool:
+        return not (self._deaf or cycle.disconnected or cycle.response_complete or self.transport.is_closing())
+
+    def _body_is_whole(self) -> None:
+        self._take_back()
+        self._begin_parsing()  # the old one still waits for the bytes that went past it
+        self.cycle.more_body = False
+        self._in_head = True
+        self._raw = self._head_size = 0
+
+    def _take_back(self) -> None:
+        """Read what comes from here on by ourselves."""
+        inflow, self._inflow = self._inflow, None
+        if inflow is not None:
+            inflow.end()
+            self.transport.set_protocol(self)
 
     # What the parser tells
 
@@ -165,6 +208,8 @@ class Connection(HttpToolsProtocol):
             return
         framing = _framing(self.headers, self.parser.get_http_version())
         self._framing = framing if self.parser.should_upgrade() else b""
+        name, _, length = framing.partition(b": ")
+        self._body_left = int(length) if name == b"content-length" else 0
         super().on_headers_complete()
         self._in_head = False
         self._raw = 0
@@ -172,6 +217,7 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._raw = 0
+        self._body_left -= len(body)
         if not self.cycle.body:
             # Added to an empty bytearray every piece would be copied; empty bytes let it through as it is.
             self.cycle.body = b""  # type: ignore[assignment]  # uvicorn only adds to it and takes its bytes
@@ -187,10 +233,11 @@ class Connection(HttpToolsProtocol):
     # Requests and responses
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self._exchange = Exchange(app, cycle, self._draining)
+        self._exchange = Exchange(app, cycle, self._draining, partial(self._divert, cycle))
         super()._start_asgi_task(cycle, self._exchange)
 
     def on_response_complete(self) -> None:
+        self._take_back()
         exchange = self._exchange
         if exchange is not None and exchange.closes:
             self.server_state.total_requests += 1

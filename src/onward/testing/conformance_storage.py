@@ -18,6 +18,7 @@ from typing import Final
 import anyio
 import pytest
 
+from onward.core.buffers import Buffers
 from onward.core.digest import SHA256, sha256
 from onward.core.types import Buffer, Layout, Phase
 from onward.errors import AlreadyComplete, BadName, ClientGone, NotFound, StorageFault
@@ -27,9 +28,11 @@ from onward.testing.storage_steps import (
     ID,
     OTHER,
     PART,
+    all_back,
     bad_keys,
     cut,
     gather,
+    lent,
     make_plan,
     no_progress,
     publish,
@@ -42,6 +45,10 @@ from onward.testing.storage_steps import (
 )
 
 LAYOUTS: Final = pytest.mark.parametrize("layout", list(Layout))
+
+
+def _nobody() -> None:
+    """Nobody waits for a buffer."""
 
 
 class WritingConformance:
@@ -66,6 +73,30 @@ class WritingConformance:
         await put(storage, Layout.FLAT, 0, first)
         assert await gather(storage.peek(ID, Layout.FLAT, PART - 5, 10)) == first[-5:] + second[:5]
         assert await gather(storage.peek(ID, Layout.FLAT, 2 * PART, 10)) == b""
+
+    @LAYOUTS
+    @pytest.mark.parametrize("gone", [False, True])
+    async def test_buffers_are_read_before_and_let_go_of_after(
+        self, storage: Storage, layout: Layout, *, gone: bool
+    ) -> None:
+        """Blocks that last may be kept while they are of use. Then their buffers are there for the next body."""
+        data = some_bytes(9_000_001)
+        buffers = Buffers(2, _nobody)
+        body = lent(data, buffers)
+
+        async def leaving() -> AsyncIterator[Buffer]:
+            async for block in body:
+                yield block
+            raise ClientGone
+
+        if gone:
+            with pytest.raises(ClientGone):
+                await storage.write(ID, layout, 1, leaving(), algorithms=(), durable=True)
+        else:
+            written = await storage.write(ID, layout, 1, body, algorithms=(), durable=True)
+            assert written.digests[SHA256] == sha256(data)
+            assert await gather(storage.peek(ID, layout, 1, len(data))) == data
+        await all_back(buffers)
 
     @LAYOUTS
     async def test_peek_of_nothing_yields_nothing(self, storage: Storage, layout: Layout) -> None:

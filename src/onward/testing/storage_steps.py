@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Sequence
 from random import Random
 from typing import Final
 
+import anyio
 from msgspec.structs import replace
 
+from onward.core.buffers import Buffers
 from onward.core.digest import SHA256, sha256
 from onward.core.types import Buffer, Copy, Layout, Phase, Plan, Spec, UploadId, make_id
 from onward.errors import ClientGone
@@ -31,6 +33,31 @@ async def stream(data: bytes, piece: int = 65_536) -> AsyncIterator[Buffer]:
         buffer[:size] = data[at : at + size]
         yield memoryview(buffer)[:size]
         buffer[:size] = bytes(size)
+
+
+async def lent(data: bytes, buffers: Buffers) -> AsyncIterator[Buffer]:
+    """A body in buffers that are used again as soon as nobody looks at them any more."""
+    at = 0
+    while at < len(data):
+        room = buffers.room()
+        size = min(len(room), len(data) - at)
+        room[:size] = data[at : at + size]
+        del room
+        yield buffers.keep(size)
+        at += size
+
+
+async def all_back(buffers: Buffers) -> None:
+    """Wait until nobody holds a block any more; a thread may let go a moment after its work is done."""
+    with anyio.fail_after(30):
+        while still_lent(buffers):  # noqa: ASYNC110  # a buffer that comes back tells only who waits for one
+            await anyio.sleep(0.01)
+
+
+def still_lent(buffers: Buffers) -> int:
+    """How many buffers hold bytes that somebody looks at."""
+    buffers.trim()
+    return buffers.lent
 
 
 async def cut(data: bytes, keep: int) -> AsyncIterator[Buffer]:

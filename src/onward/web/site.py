@@ -16,7 +16,7 @@ from onward.core.upload import Upload
 from onward.engine.engine import Engine
 from onward.errors import BodyIncomplete, ClientGone, NotFound, OnwardError
 from onward.ports import Caller
-from onward.web.body import RawBody
+from onward.web.body import RawBody, receive_of
 from onward.web.callers import Resolver, ask
 from onward.web.cors import Cors
 from onward.web.feed import Feed
@@ -122,8 +122,9 @@ class Exchange:
         self.request = request
         self.headers = headers_of(scope)
         self.hrefs = site.links.hrefs(scope, self.headers)
-        self.body = RawBody(request.receive, self.headers, scope["http_version"])
-        site.watch(cast("Mapping[str, Any]", scope))
+        offered = cast("Mapping[str, Any]", scope)
+        self.body = RawBody(receive_of(offered, request.receive), self.headers, scope["http_version"])
+        site.watch(offered)
 
     @property
     def engine(self) -> Engine:

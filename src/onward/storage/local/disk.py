@@ -32,18 +32,26 @@ _REMEMBERED: Final = 50_000
 class Disk:
     """Runs work on disk threads and turns what the kernel says into what a caller may hear."""
 
-    def __init__(self, fs: Fs, threads: Executor, token: Callable[[], str]) -> None:
+    def __init__(self, fs: Fs, threads: Executor, token: Callable[[], str], *, lots: Executor | None = None) -> None:
+        """``lots``: the threads that hash and write, if they are others."""
         self.fs = fs
         self.threads = threads
+        self._lots = lots or threads
         self.token = token
         self._settled: set[str] = set()
         self._changes = 0
+        self.bodies = 0
+        """Bodies that are being written."""
         self.kernel_copies = True
         """False once the kernel has said that it cannot copy here."""
 
     def start(self, work: Callable[[], _T]) -> Future[_T]:
         """Begin work on a disk thread; ``ended`` must be awaited for it."""
         return self.threads.submit(work)
+
+    def start_lot(self, work: Callable[[], None]) -> Future[None]:
+        """The same for work that hashes and writes, which keeps a processor busy."""
+        return self._lots.submit(work)
 
     async def run(self, work: Callable[[], _T]) -> _T:
         """Do work on a disk thread. A cancelled caller leaves only after the work has ended."""

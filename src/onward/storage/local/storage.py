@@ -22,9 +22,10 @@ from onward.storage.local import publishing
 from onward.storage.local.assembly import assemble
 from onward.storage.local.disk import FILES, MANIFESTS, TRASH, UPLOADS, Disk, fault, flat, home, log, manifest, parts
 from onward.storage.local.holding import Held, hold
-from onward.storage.local.writing import FlatWrite, PartWrite, pour
+from onward.storage.local.writing import LONE, FlatWrite, PartWrite, pour
 
 THREADS: Final = 16
+"""For work that waits for the disk. What keeps a processor busy gets a thread for each processor, or three."""
 _READ: Final = 1 << 20
 
 
@@ -51,10 +52,18 @@ class LocalStorage:
     ) -> None:
         """``patience``: seconds that an assembly waits for a writer before it works on a copy."""
         fs = _prepared(root)
-        self._pool = None if threads is not None else ThreadPoolExecutor(THREADS, thread_name_prefix="onward-disk")
-        self._disk = Disk(fs, threads or self._pool or ThreadPoolExecutor(THREADS), token)
+        self._pools: list[ThreadPoolExecutor] = []
+        lots = threads
+        if threads is None:
+            threads = self._threads(THREADS, "onward-disk")
+            lots = self._threads(max(LONE, len(os.sched_getaffinity(0))), "onward-lots")
+        self._disk = Disk(fs, threads, token, lots=lots)
         self._patience = patience
         self._disk.start(self._empty_trash)
+
+    def _threads(self, most: int, name: str) -> ThreadPoolExecutor:
+        self._pools.append(pool := ThreadPoolExecutor(most, thread_name_prefix=name))
+        return pool
 
     async def open(self, id: UploadId, spec: Spec) -> str:
         """Nothing to do: the first write makes what it needs."""
@@ -134,8 +143,8 @@ class LocalStorage:
 
     async def close(self) -> None:
         """Wait for work under way, then let go of threads and the root."""
-        if self._pool is not None:
-            await anyio.to_thread.run_sync(self._pool.shutdown)
+        for pool in self._pools:
+            await anyio.to_thread.run_sync(pool.shutdown)
         await anyio.to_thread.run_sync(self._disk.fs.shut)
 
     # -- reading ----------------------------------------------------------------------------------

@@ -2,76 +2,172 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import Future, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Final, Protocol
 
 import anyio.lowlevel
 
+from onward.core.buffers import lasting
 from onward.core.digest import SHA256, Hasher
 from onward.core.types import Buffer, UploadId
-from onward.errors import AlreadyComplete, ServerFault
+from onward.errors import AlreadyComplete, ServerFault, StorageFault
 from onward.ports import Written
 from onward.storage.local.disk import Disk, assembled, flat, home, manifest, parts
 
 GATHER: Final = 256 << 10
 """Bytes worth a hop."""
-MOST: Final = 1 << 20
+MOST: Final = 2 << 20
 """Bytes gathered while the disk is busy; then the body has to wait."""
+TOGETHER: Final = 16 << 20
+"""The same for all bodies together: where many come at a time, each may gather less."""
+LONE: Final = 3
+"""Lots on threads at a time of a body that is the only one."""
+QUIET: Final = 1.0
+"""Seconds after which gathered bytes are written even if they are few."""
+
+
+class Lot:
+    """Bytes that one thread hashes and writes, in their turn: after those of the lot before."""
+
+    def __init__(self, before: threading.Lock | None = None) -> None:
+        self.blocks: list[Buffer] = []
+        self.size = 0
+        self.hashed = threading.Lock()
+        """Taken until this lot is hashed, whatever comes of it."""
+        self.hashed.acquire()
+        self._before = before
+
+    def add(self, block: Buffer) -> None:
+        """Take one more block: itself if nobody can change it, else a copy, for its owner may use it again."""
+        self.blocks.append(block if lasting(block) else bytes(block))
+        self.size += len(block)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """What runs in it runs after the turn of the lot before, and before that of the next one."""
+        if self._before is not None:
+            self._before.acquire()
+        try:
+            yield
+        finally:
+            self.hashed.release()
 
 
 class Target(Protocol):
-    """The file behind one write. Blocking; used by one thread at a time."""
+    """The file behind one write. Blocking; lots of it may be taken side by side, in the order of their turns."""
 
-    def take(self, blocks: list[Buffer]) -> None:
+    def take(self, lot: Lot) -> None:
         """Hash and write what comes next."""
 
-    def finish(self, blocks: list[Buffer]) -> Written:
-        """Hash and write the last blocks, make them count, and close."""
+    def finish(self, lot: Lot) -> Written:
+        """Hash and write the last bytes, make all of them count, and close. No other lot is under way."""
 
     def abandon(self) -> None:
-        """Close without counting."""
+        """Close without counting. No lot is under way."""
 
 
 async def pour(disk: Disk, target: Target, body: AsyncIterator[Buffer]) -> Written:
-    """Write a body; while one lot is hashed and written, the next one is gathered."""
-    writing: Future[None] | None = None
-    blocks: list[Buffer] = []
-    size = 0
+    """Write a body; while lots of it are hashed and written, the next one is gathered.
+
+    No block is held for longer than ``QUIET`` while the body is waited for, so that a client that
+    stalls keeps no buffer from others.
+    """
+    pouring = _Pouring(disk, target)
+    disk.bodies += 1
     try:
         async for block in body:
-            kept = _keep(block)
-            blocks.append(kept)
-            size += len(kept)
-            if size < GATHER or (size < MOST and writing is not None and not writing.done()):
-                continue
-            await anyio.lowlevel.checkpoint_if_cancelled()  # waiting for the disk is no place to be cancelled
-            if writing is not None:
-                await disk.ended(writing)
-            writing = disk.start(partial(target.take, blocks))
-            blocks, size = [], 0
-        if writing is not None:
-            await disk.ended(writing)
-        return await disk.run(partial(target.finish, blocks))
+            pouring.add(block)
+            del block
+            if pouring.full:
+                await anyio.lowlevel.checkpoint_if_cancelled()  # waiting for the disk is no place to be cancelled
+                await pouring.send()
+        return await pouring.finish()
     except BaseException:
         with suppress(ServerFault):  # logged where it was made; the first reason is the one to tell
-            await disk.run(partial(_leave, target, writing))
+            await pouring.leave()
         raise
+    finally:
+        disk.bodies -= 1
 
 
-def _leave(target: Target, writing: Future[None] | None) -> None:
-    if writing is not None:
-        wait([writing])
-    target.abandon()
+class _Pouring:
+    """The lots of one body."""
 
+    def __init__(self, disk: Disk, target: Target) -> None:
+        self._disk = disk
+        self._target = target
+        self._lot = Lot()
+        self._running: deque[Future[None]] = deque()
+        self._loop = asyncio.get_running_loop()
+        self._quiet: asyncio.TimerHandle | None = None
 
-def _keep(block: Buffer) -> Buffer:
-    """The block itself if nobody can change it, else a copy: the caller may use its buffer again."""
-    owner = block.obj if isinstance(block, memoryview) else block
-    return block if isinstance(owner, bytes) else bytes(block)
+    @property
+    def full(self) -> bool:
+        """True when it is time to send a lot, or to wait until one can be sent."""
+        if self._lot.size < GATHER:
+            return False
+        busy = len(self._running) >= self._side_by_side and not self._running[0].done()
+        return not busy or self._lot.size >= min(MOST, TOGETHER // self._disk.bodies)
+
+    @property
+    def _side_by_side(self) -> int:
+        # Of a lone body one lot is written, one is hashed, and one stands ready for the moment that one is.
+        # Several bodies keep the threads busy as it is.
+        return LONE if self._disk.bodies == 1 else 1
+
+    def add(self, block: Buffer) -> None:
+        if not self._lot.blocks:
+            self._quiet = self._loop.call_later(QUIET, self._send_few)
+        self._lot.add(block)
+
+    async def send(self) -> None:
+        """Have the lot hashed and written; waits if too many are on their way."""
+        while self._running and (len(self._running) >= self._side_by_side or self._running[0].done()):
+            await self._disk.ended(self._running.popleft())
+        self._start()
+
+    async def finish(self) -> Written:
+        """Write the rest and make everything count."""
+        self._hush()
+        while self._running:
+            await self._disk.ended(self._running.popleft())
+        return await self._disk.run(partial(self._target.finish, self._lot))
+
+    async def leave(self) -> None:
+        """Close without counting, once no thread is at it any more."""
+        self._hush()
+        running = list(self._running)
+
+        def close() -> None:
+            wait(running)
+            self._target.abandon()
+
+        await self._disk.run(close)
+
+    def _start(self) -> None:
+        self._hush()
+        lot, self._lot = self._lot, Lot(self._lot.hashed)
+        self._running.append(self._disk.start_lot(partial(self._target.take, lot)))
+
+    def _send_few(self) -> None:
+        while self._running and self._running[0].done() and self._running[0].exception() is None:
+            self._running.popleft()
+        if len(self._running) < self._side_by_side:
+            self._start()
+        else:
+            # The disk is slow, or it has failed: that is raised when the next lot is sent.
+            self._quiet = self._loop.call_later(QUIET, self._send_few)
+
+    def _hush(self) -> None:
+        if self._quiet is not None:
+            self._quiet.cancel()
 
 
 class _File:
@@ -83,12 +179,25 @@ class _File:
         self._durable = durable
         self._hasher = Hasher((SHA256, *algorithms))
         self._fd: int | None = None
+        self._broken = False
 
-    def _put(self, fd: int, blocks: list[Buffer], offset: int) -> None:
-        at = offset + self._hasher.size
-        for block in blocks:
-            self._hasher.update(block)
-        self._disk.write_all(fd, blocks, at)
+    def _open(self) -> int:
+        """Open what is written to, and say its descriptor."""
+        raise NotImplementedError
+
+    def _put(self, lot: Lot, start: int) -> int:
+        """Open on first use, hash when it is this lot's turn, write meanwhile others are hashed. The descriptor."""
+        with lot.turn():
+            if self._broken:
+                raise StorageFault
+            self._broken = True
+            fd = self._open() if self._fd is None else self._fd
+            at = start + self._hasher.size
+            for block in lot.blocks:
+                self._hasher.update(block)
+            self._broken = False
+        self._disk.write_all(fd, lot.blocks, at)
+        return fd
 
     def _close(self) -> None:
         fd, self._fd = self._fd, None
@@ -114,14 +223,13 @@ class FlatWrite(_File):
         self._path = flat(id)
         self._inode = 0
 
-    def take(self, blocks: list[Buffer]) -> None:
+    def take(self, lot: Lot) -> None:
         """Open on first use, hash, write."""
-        self._put(self._open() if self._fd is None else self._fd, blocks, self._offset)
+        self._put(lot, self._offset)
 
-    def finish(self, blocks: list[Buffer]) -> Written:
+    def finish(self, lot: Lot) -> Written:
         """Sync, then make sure that the bytes still lie where a reader will look."""
-        fd = self._open() if self._fd is None else self._fd
-        self._put(fd, blocks, self._offset)
+        fd = self._put(lot, self._offset)
         if self._durable:
             self._disk.fs.fdatasync(fd)
             self._disk.settle(home(self._id))
@@ -170,14 +278,13 @@ class PartWrite(_File):
         self._draft = f"{self._path}.{disk.token()}.tmp"
         self._made = False
 
-    def take(self, blocks: list[Buffer]) -> None:
+    def take(self, lot: Lot) -> None:
         """Open on first use, hash, write."""
-        self._put(self._open() if self._fd is None else self._fd, blocks, 0)
+        self._put(lot, 0)
 
-    def finish(self, blocks: list[Buffer]) -> Written:
+    def finish(self, lot: Lot) -> Written:
         """Sync, then put the part in the place of the one that may be there."""
-        fd = self._open() if self._fd is None else self._fd
-        self._put(fd, blocks, 0)
+        fd = self._put(lot, 0)
         fs = self._disk.fs
         if self._durable:
             fs.fdatasync(fd)

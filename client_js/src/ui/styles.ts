@@ -73,7 +73,7 @@ button:disabled { cursor: default; opacity: 0.55; }
 :host([panel=dock]) .panel { overflow: hidden; border: 1px solid var(--_line); border-radius: var(--_radius); background: var(--_surface);
   box-shadow: 0 12px 40px rgb(0 0 0 / 0.22); }
 :host([panel=dock]) .body { gap: 0.5rem; padding: 0.75rem; max-height: calc(100vh - 6rem); overflow: auto; }
-:host([panel=dock]) .drop-button { display: flex; align-items: center; justify-content: center; gap: 0.6rem; min-height: 3rem; padding: 0.5rem; }
+:host([panel=dock]) .drop .drop-button { display: flex; align-items: center; justify-content: center; gap: 0.6rem; min-height: 3rem; padding: 0.5rem; }
 :host([panel=dock]) .drop-button .icon { width: 1.25rem; height: 1.25rem; }
 :host([panel=dock]) .drop-button .title { font-size: 0.9375rem; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 :host([panel=dock]) :is(.hint, .folder-button, .summary, .filters) { display: none; }

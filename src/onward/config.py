@@ -104,7 +104,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     segment: Annotated[
         int,
         _doc("Bytes of a long body that are recorded at a time; a crash costs at most one.", ge=MIB // 4, le=1 << 30),
-    ] = 16 * MIB
+    ] = 64 * MIB
     max_size: Annotated[int, _doc("Largest file.", ge=1, le=2**62)] = 1 << 40
     max_chunk: Annotated[int, _doc("Largest chunk.", ge=1, le=1 << 34)] = 64 * MIB
     max_chunks: Annotated[int, _doc("Most chunks of one file.", ge=1, le=1_000_000)] = 10_000

@@ -17,7 +17,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes and their events survive a power cut before they are acknowledged."""
     durable_seal: bool = True
     """All of an upload survives a power cut before its seal is acknowledged."""
-    segment: int = 16 * MIB
+    segment: int = 64 * MIB
     """Most bytes of a body by offset that are recorded at a time."""
     segment_age: float = 5.0
     """A segment is recorded after this time, full or not."""

@@ -38,7 +38,7 @@ test: ## Set up, lint and run all tests that a change must pass
 	@.ci/stage "browser" 4 $(BIN)/pytest $(SIDE_BY_SIDE) $(BROWSER_TESTS)
 
 test-deep: setup test-tools ## The long runs: thousands of histories, hundreds of power cuts (hours)
-	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest --timeout 7200 -m "deep or not deep"
+	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest --timeout 7200 -m "deep or not deep" tests
 
 lint: setup ## Ruff, its formatter, mypy --strict
 	$(BIN)/ruff check

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import Future, wait
@@ -170,7 +171,7 @@ class _Pouring:
             self._quiet.cancel()
 
 
-class _File:
+class _File(ABC):
     """An open file and the digests of what goes into it."""
 
     def __init__(self, disk: Disk, id: UploadId, algorithms: Sequence[str], *, durable: bool) -> None:
@@ -181,9 +182,9 @@ class _File:
         self._fd: int | None = None
         self._broken = False
 
+    @abstractmethod
     def _open(self) -> int:
         """Open what is written to, and say its descriptor."""
-        raise NotImplementedError
 
     def _put(self, lot: Lot, start: int) -> int:
         """Open on first use, hash when it is this lot's turn, write meanwhile others are hashed. The descriptor."""

@@ -70,7 +70,7 @@ export interface Caller {
 /** One protocol. Refusals are thrown as `UploadError`; answers that need no error are returned. */
 export interface Transport {
   readonly outOfOrder: boolean
-  /** `joined`: an upload of this name was there before, begun by this key or by somebody else. */
+  /** `joined`: an upload of this name was there before, begun by another key than ours. */
   create(
     info: SourceInfo,
     via: Caller,

@@ -3,8 +3,10 @@ import { mkdtempSync, openAsBlob, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { HttpClient } from '../../src/core/seams.js'
 import type { Protocol, Source, Uploader, UploaderOptions, UploadTask } from '../../src/core/types.js'
 import { createUploader, sourceOf } from '../../src/index.js'
+import { fetchClient } from '../../src/net/fetch.js'
 import { MemoryStore } from '../../src/store/memory.js'
 import { Onward } from '../support/onward.js'
 import { noise, UNIT } from '../support/world.js'
@@ -75,6 +77,26 @@ describe.each(['chunk', 'tus', 'ietf'] as const)('%s', (protocol) => {
     const { source, sha256 } = await fileOf(`${protocol}-empty`, 0)
     const [task] = await uploader(protocol).add([source])
     expect(await task?.done).toMatchObject({ size: 0, sha256 })
+  })
+
+  test('a creation that the browser repeats by itself is one upload, under the name of the file', async () => {
+    const { source, sha256 } = await fileOf(`${protocol}-repeated.bin`, 5 * UNIT)
+    let repeated = 0
+    const net: HttpClient = {
+      ...fetchClient,
+      async send(request) {
+        if (request.method === 'POST' && repeated++ === 0) await fetchClient.send(request) // this answer is lost
+        return await fetchClient.send(request)
+      },
+    }
+    const [task] = await uploader(protocol, { net }).add([source])
+    const result = await task?.done
+    expect(repeated).toBeGreaterThan(0)
+    expect(task?.name).toBe(source.name)
+    expect(await published(result?.url ?? '')).toBe(sha256)
+    const { uploads } = await (await fetch(`${server.url}/uploads?limit=200`)).json()
+    const same = uploads.filter((upload: { name: string }) => upload.name?.startsWith(`${protocol}-repeated`))
+    expect(same.map((upload: { name: string }) => upload.name)).toEqual([source.name])
   })
 
   test('paused and gone on with', async () => {

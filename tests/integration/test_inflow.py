@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 from random import Random
 from typing import Any, Final
 
@@ -15,12 +16,18 @@ from uvicorn.server import ServerState
 
 from onward.config import Settings
 from onward.core.buffers import SIZE
+from onward.core.types import Layout
+from onward.engine.intake import Intake
+from onward.errors import ClientGone, OnwardError
 from onward.server import inflow
 from onward.server.exchange import VIEWS
 from onward.server.inflow import AHEAD, Reading
 from onward.server.limits import ServerConfig
 from onward.server.protocol import Connection
-from onward.testing.storage_steps import still_lent
+from onward.storage.local import LocalStorage
+from onward.testing.storage_steps import ID, still_lent
+from onward.web.body import RawBody, receive_of
+from onward.web.forms import FormData
 
 pytestmark = pytest.mark.anyio
 
@@ -316,6 +323,43 @@ async def test_an_answer_before_the_app_has_read_all_of_a_whole_body_keeps_the_c
             assert await reader.readexactly(len(OK)) == OK
             await until(lambda: play.lent == 0)
         writer.close()
+
+
+@pytest.mark.parametrize("cut", ["run", "segment"])
+@pytest.mark.parametrize("kind", ["raw", "form", "form that counts"])
+async def test_a_silent_client_holds_no_buffer(tmp_path: Path, kind: str, cut: str) -> None:
+    """What came is written, and nobody on the way to the disk still looks at it while more is waited for."""
+    stopped: list[OnwardError] = []
+    storage = await anyio.to_thread.run_sync(LocalStorage, tmp_path)
+    intakes: list[Intake] = []
+    edge = "edge"
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+        raw = RawBody(receive_of(scope, receive), headers)
+        intake = Intake(raw if kind == "raw" else FormData(raw, edge), idle=LONG)
+        intakes.append(intake)
+        blocks = intake.run(1 << 30) if cut == "run" else intake.segment(1 << 30, age=LONG, silence=LONG)
+        try:
+            await storage.write(ID, Layout.FLAT, 0, blocks, algorithms=(), durable=False)
+        except OnwardError as error:
+            stopped.append(error)
+        else:
+            assert intake.fault is not None
+            stopped.append(intake.fault)
+
+    async with playing(app) as play:
+        _, writer = await play.client()
+        form = f'--{edge}\r\nContent-Disposition: form-data; name="data"\r\n'.encode()
+        heads = {"form": form + b"\r\n", "form that counts": form + b"Content-Length: %d\r\n\r\n" % (1 << 27)}
+        writer.write(put(1 << 28) + heads.get(kind, b"") + bytes(5 * SIZE))
+        await writer.drain()
+        await until(lambda: intakes and intakes[0].taken == 5 * SIZE)
+        await until(lambda: play.lent == 0)
+        writer.close()
+        await until(lambda: stopped)
+    assert isinstance(stopped[0], ClientGone)
+    await storage.close()
 
 
 async def test_memory_goes_back_though_bodies_stall(monkeypatch: pytest.MonkeyPatch) -> None:

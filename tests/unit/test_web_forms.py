@@ -5,9 +5,10 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from onward.core.types import Buffer
 from onward.errors import BadBody, BodyIncomplete, BodyTooLarge, ClientGone, OnwardError, Stalled
 from onward.web.body import RawBody, gather
 from onward.web.forms import MAX_FIELD, FormData, gather_fields
@@ -25,7 +26,7 @@ def field(name: str, data: bytes, extra: bytes = b"") -> bytes:
 class Server:
     """Hands out pieces as a server does, and counts how often it was asked."""
 
-    def __init__(self, pieces: Sequence[bytes], *, gone: bool = False) -> None:
+    def __init__(self, pieces: Sequence[Buffer], *, gone: bool = False) -> None:
         self.pieces = list(pieces)
         self.gone = gone
         self.asked = 0
@@ -38,7 +39,7 @@ class Server:
         return {"type": "http.request", "body": piece, "more_body": bool(self.pieces) or self.gone}
 
 
-def raw(pieces: Sequence[bytes], *, gone: bool = False, **headers: str) -> RawBody:
+def raw(pieces: Sequence[Buffer], *, gone: bool = False, **headers: str) -> RawBody:
     given = {name.replace("_", "-"): value for name, value in headers.items()} or {"transfer-encoding": "chunked"}
     return RawBody(Server(pieces, gone=gone).receive, given)
 
@@ -49,6 +50,11 @@ def cut(data: bytes, sizes: Sequence[int]) -> list[bytes]:
         pieces.append(data[:size])
         data = data[size:]
     return [*pieces, data]
+
+
+def views(pieces: Sequence[bytes]) -> list[Buffer]:
+    """The same in memory that others may write to, as the buffers of the server are."""
+    return [memoryview(bytearray(piece)) for piece in pieces]
 
 
 async def read(body: RawBody | FormData) -> bytes:
@@ -77,11 +83,37 @@ NASTY = st.one_of(
 ).filter(lambda data: b"\r\n--b0undary" not in b"\r\n" + data)
 
 
-@given(data=NASTY, sizes=SIZES, around=st.booleans())
-def test_a_form_gives_its_data_however_it_is_cut(data: bytes, sizes: list[int], around: bool) -> None:
+@given(data=NASTY, sizes=SIZES, around=st.booleans(), counts=st.booleans())
+@example(data=b"\r\n--b0undarx" + bytes(30), sizes=[3] * 90, around=False, counts=False)
+@example(data=b"\r\n--b0undarx" + bytes(30), sizes=[71, 3, 3, 3, 3, 3, 3, 20], around=False, counts=False)
+def test_a_form_gives_its_data_however_it_is_cut(data: bytes, sizes: list[int], around: bool, counts: bool) -> None:
     other = field("x", b"y" * 100) if around else b""
-    form = other + field("data", data) + other.replace(b'"x"', b'"z"') + END
+    length = b"Content-Length: %d\r\n" % len(data) if counts else b""
+    form = other + field("data", data, length) + other.replace(b'"x"', b'"z"') + END
     assert run(FormData(raw(cut(form, sizes)), BOUNDARY)) == data
+    assert run(FormData(raw(views(cut(form, sizes))), BOUNDARY)) == data
+
+
+@given(data=NASTY, size=st.integers(1, 60), off=st.integers(-9, 9).filter(bool))
+def test_a_field_has_as_many_bytes_as_it_says(data: bytes, size: int, off: int) -> None:
+    form = field("data", data, b"Content-Length: %d\r\n" % max(0, len(data) + off)) + END
+    if len(data) + off >= 0:
+        assert refusal(FormData(raw(views(cut(form, [size] * 20))), BOUNDARY)) is BadBody
+
+
+@given(data=NASTY, sizes=st.lists(st.integers(12, 90), max_size=30))
+def test_data_that_has_no_boundary_is_passed_on_as_it_came(data: bytes, sizes: list[int]) -> None:
+    async def go() -> list[Buffer]:
+        form, found = FormData(raw(pieces), BOUNDARY), []
+        while (piece := await form.next()) is not None:
+            found.append(piece)
+        return found
+
+    pieces = views([field("data", b"begins")[:-2], *cut(data + bytes(99), sizes), b"\r\n" + END])
+    found = anyio.run(go)
+    assert b"".join(bytes(piece) for piece in found) == b"begins" + data + bytes(99)
+    its = {id(piece.obj) for piece in pieces if isinstance(piece, memoryview)}
+    assert any(isinstance(piece, memoryview) and id(piece.obj) in its for piece in found)
 
 
 @given(data=NASTY, sizes=SIZES, keep=st.integers(0, 10_000))
@@ -100,6 +132,7 @@ def test_bytes_after_the_end_are_refused_however_they_are_cut(sizes: list[int], 
 
 @given(noise=st.binary(max_size=300), sizes=SIZES)
 def test_whatever_comes_only_our_errors_come_out(noise: bytes, sizes: list[int]) -> None:
+    assert issubclass(refusal(FormData(raw(views(cut(noise, sizes))), BOUNDARY)), OnwardError)
     assert issubclass(refusal(FormData(raw(cut(noise, sizes)), BOUNDARY)), OnwardError)
 
 
@@ -120,7 +153,14 @@ def test_whatever_comes_only_our_errors_come_out(noise: bytes, sizes: list[int])
 )
 @pytest.mark.parametrize("size", [1, 1 << 20])
 def test_a_form_that_is_not_one_is_refused(form: bytes, size: int) -> None:
-    assert refusal(FormData(raw([form[i : i + size] for i in range(0, len(form), size)] or [b""]), BOUNDARY)) is BadBody
+    pieces = [form[i : i + size] for i in range(0, len(form), size)] or [b""]
+    assert refusal(FormData(raw(pieces), BOUNDARY)) is BadBody
+    assert refusal(FormData(raw(views(pieces)), BOUNDARY)) is BadBody
+
+
+def test_a_field_that_is_not_streamed_is_small_however_it_comes() -> None:
+    pieces = views([field("x", b"x" * 100)[:-2], *[b"x" * 1000] * 99, b"\r\n" + field("data", b"cc") + END])
+    assert refusal(FormData(raw(pieces), BOUNDARY)) is BadBody
 
 
 def test_an_endless_header_is_not_gathered() -> None:

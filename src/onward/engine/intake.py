@@ -87,6 +87,7 @@ class Intake:
                 return
             most -= len(piece)
             yield piece
+            del piece  # its memory is somebody else's as soon as whoever took it is done, not when more comes
 
     async def segment(self, most: int, *, age: float, silence: float) -> AsyncIterator[Buffer]:
         """Yield up to ``most`` bytes, for a run that is kept however it ends.
@@ -108,6 +109,7 @@ class Intake:
                 return
             most -= len(piece)
             yield piece
+            del piece  # as above
             now = anyio.current_time()
             began = now if began is None else began
             if now - began >= age:

@@ -10,6 +10,7 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser
 from onward.core.types import Buffer
 from onward.errors import BadBody
 from onward.web.body import RawBody, soon
+from onward.web.boundary import Boundary
 
 DATA: Final = "data"
 """The field that holds a chunk."""
@@ -25,7 +26,8 @@ class Piece(NamedTuple):
     """Bytes of one field; an empty piece says that the field begins."""
 
     field: str
-    data: bytes
+    data: Buffer
+    """Of the field that is streamed it may be a view, as the body gives them."""
     filename: str | None = None
     """Given where the field begins, if it is a file."""
 
@@ -40,8 +42,8 @@ class Form:
     """
 
     __slots__ = (
-        *("_body", "_end", "_epilogue", "_events", "_field", "_files", "_parser", "_received", "_size", "_stream"),
-        *("_streams", "_tail"),
+        *("_body", "_boundary", "_end", "_epilogue", "_events", "_field", "_files", "_holds_back", "_is_clear"),
+        *("_is_counted", "_parser", "_received", "_rest", "_size", "_stream", "_streams", "_tail"),
     )
 
     def __init__(
@@ -58,9 +60,13 @@ class Form:
             max_segment_count=most,
             strict=True,
         )
+        self._boundary = Boundary(boundary)
+        self._holds_back = self._is_counted = False
+        self._is_clear = False
+        """Whether the parser is inside the streamed field and holds nothing back: what has no boundary is all data."""
         self._events: Iterator[MultipartSegment | bytes | bytearray | None] = iter(())
         self._end = b"\r\n--" + boundary.encode("ascii") + b"--"
-        self._received = b""
+        self._received = self._rest = b""
         self._tail = b"\r\n"
         self._epilogue: bytes | None = None
         self._field: str | None = None
@@ -68,18 +74,28 @@ class Form:
 
     async def next(self) -> Piece | None:
         """The next piece of a field, or ``None`` when the form has ended and is whole."""
-        while True:
-            piece = self._parsed()
-            if piece is not None:
-                return piece
+        while (piece := self._parsed()) is None:
+            if self._rest:
+                self._feed(self._rest)
+                continue
             received = await self._body.next()
             if received is None:
                 if self._epilogue is None:
                     raise BadBody("the form ends before its last boundary")
                 return None
-            self._received = bytes(received)
-            if self._epilogue is None:
-                self._events = self._parser.parse(self._received)
+            if self._is_clear and (size := self._boundary.before(received)):
+                self._rest = bytes(memoryview(received)[size:])
+                self._tail = b""
+                return Piece(self._field or "", memoryview(received)[:size])
+            self._feed(bytes(received))
+        return piece
+
+    def _feed(self, received: bytes) -> None:
+        self._received, self._rest = received, b""
+        # What is too short to tell counts as the beginning of a boundary.
+        self._holds_back = len(received) < len(self._end) or self._boundary.before(received) < len(received)
+        if self._epilogue is None:
+            self._events = self._parser.parse(received)
 
     def _parsed(self) -> Piece | None:
         try:
@@ -94,6 +110,7 @@ class Form:
             raise BadBody(f"the form cannot be read: {_reason(error)}") from None
         self._events = iter(())
         self._look_for_end()
+        self._is_clear = self._streams and self._field is not None and not self._holds_back and not self._is_counted
         return None
 
     def _begin(self, segment: MultipartSegment) -> Piece:
@@ -106,6 +123,8 @@ class Form:
         self._size = 0
         is_file = segment.filename is not None
         self._streams = (self._files and is_file) or self._field == self._stream
+        # A field that says its own length has its bytes counted by the parser, which must see them.
+        self._is_counted = segment.header("Content-Length") is not None
         return Piece(self._field, b"", segment.filename)
 
     def _more(self, data: bytes) -> Piece:

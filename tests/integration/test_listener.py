@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from typing import Any
 
 import pytest
 
 from onward.config import Settings, SettingsError
 from onward.server.listener import listen, url_of
+
+pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "", "::"])
@@ -32,3 +36,22 @@ def test_a_port_in_use_is_said_plainly() -> None:
 def test_an_unknown_host_is_said_plainly() -> None:
     with pytest.raises(SettingsError, match="Cannot listen on no such host"):
         listen(Settings(host="no such host", port=0))
+
+
+async def test_answers_are_not_held_back_by_the_kernel() -> None:
+    """The server's own end of a connection, as asyncio has it, sends what it is given at once."""
+    found: list[int] = []
+
+    class Looking(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            found.append(transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            assert isinstance(transport, asyncio.Transport)
+            transport.close()
+
+    listener = listen(Settings(host="127.0.0.1", port=0))
+    server = await asyncio.get_running_loop().create_server(Looking, sock=listener)
+    async with server:
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        assert await reader.read() == b""
+        writer.close()
+    assert found == [1]

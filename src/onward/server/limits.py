@@ -51,7 +51,7 @@ class ServerConfig(uvicorn.Config):
         super().__init__(
             app,
             http=PROTOCOL,
-            loop="asyncio",
+            loop="onward.server.loop:make",
             ws="none",
             lifespan="on",
             workers=1,

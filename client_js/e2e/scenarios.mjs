@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { heap, throttle } from './browser.mjs'
 import { MIB } from './files.mjs'
-import { Line, Meddler } from './lines.mjs'
+import { Line, Meddler, through } from './lines.mjs'
 import { Person } from './person.mjs'
 import { sleep, until } from './server.mjs'
 
@@ -12,15 +12,6 @@ const isChunk = (request) => request.method === 'PUT' || request.method === 'POS
 async function atThePage({ visit, server }, url = server.url) {
   const page = await visit.open(`${url}/ui/`)
   return new Person(page)
-}
-
-/** Ends `line` whatever happens. */
-async function through(line, run) {
-  try {
-    return await run(line)
-  } finally {
-    await line.close()
-  }
 }
 
 async function plain(stage) {

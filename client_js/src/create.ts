@@ -150,7 +150,7 @@ function hasherIn(lazy: Lazy<Hasher>): Hasher {
   }
   return {
     digest: async (data) => (await get()).digest(data),
-    whole: async (data) => (await get()).whole?.(data) ?? '',
+    whole: async (data, watch) => (await get()).whole?.(data, watch) ?? '',
     close: () => {
       isClosed = true
       made?.close()

@@ -1,4 +1,4 @@
-import type { UploadError } from './errors.js'
+import type { UploadError, Warning } from './errors.js'
 import type { House } from './house.js'
 import type { Lazy } from './lazy.js'
 import { nameOf } from './naming.js'
@@ -146,11 +146,12 @@ export class Manager implements Uploader, House {
   async restore(): Promise<UploadTask[]> {
     this.parts.prefetch()
     const records = (await this.records.load(true)).filter((record) => !this.#byId.has(record.key))
-    if (!records.length) return []
+    if (!records.length || this.#isOver) return []
     await this.#loaded()
     const tasks = records.map((record) => this.#restored(record))
     this.#enlist(tasks)
     await Promise.all(tasks.map((task) => task.wake()))
+    void this.#kind.look(tasks)
     return tasks
   }
 
@@ -225,8 +226,8 @@ export class Manager implements Uploader, House {
     this.#notifier.mark()
   }
 
-  warn(task: Task, message: string): void {
-    this.#emit('warning', { task, message })
+  warn(task: Task, warning: Warning): void {
+    this.#emit('warning', { ...warning, task })
   }
 
   /** The gate was opened or shut. */

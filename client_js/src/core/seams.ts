@@ -108,11 +108,16 @@ export interface HttpClient {
   /** The text of the answer as it comes; for server-sent events. */
   stream?(request: HttpRequest): Promise<{ readonly status: number; readonly text: AsyncIterable<string> }>
 }
+export interface Watch {
+  readonly signal?: AbortSignal
+  /** Bytes that are behind it. */
+  onProgress?(done: number): void
+}
 /** SHA-256 in hexadecimal digits, off the main thread. Rejects where the file cannot be read. */
-/** `whole`: of a blob of any size, without holding it in memory. */
 export interface Hasher {
   digest(data: Blob | Uint8Array<ArrayBuffer>): Promise<string>
-  whole?(data: Blob): Promise<string>
+  /** Of a blob of any size, without holding it in memory. Rejects when `signal` says so. */
+  whole?(data: Blob, watch?: Watch): Promise<string>
   close(): void
 }
 export interface ResumeRecord {

@@ -1,5 +1,5 @@
 /** What a page sees of the client. Sizes are bytes, times milliseconds; what is injected is in `seams.ts`. */
-import type { UploadError } from './errors.js'
+import type { UploadError, Warning } from './errors.js'
 import type {
   BodyPolicy,
   Env,
@@ -16,7 +16,7 @@ import type {
 
 export type * from './seams.js'
 
-/** Where an upload stands. `elsewhere`: another tab has it; `resume()` takes it over. */
+/** Where an upload stands. `elsewhere`: another tab has it; `resume()` takes it over. `checking`: the file is read again here. */
 export type State =
   | 'queued'
   | 'preparing'
@@ -28,6 +28,7 @@ export type State =
   | 'elsewhere'
   | 'verifying'
   | 'assembling'
+  | 'checking'
   | 'done'
   | 'failed'
   | 'cancelled'
@@ -120,6 +121,12 @@ export interface UploaderOptions {
   readonly env?: Partial<Env>
 }
 
+/** How far the second reading of the file is here, in bytes (`verify: 'whole-file'`). */
+export interface Checking {
+  readonly phase: 'checking'
+  readonly done: number
+  readonly total: number
+}
 /** An immutable view of one upload; the same object as long as nothing has changed. */
 export interface TaskView {
   readonly id: string
@@ -129,9 +136,9 @@ export interface TaskView {
   readonly type: string
   readonly state: State
   readonly progress: Progress
-  readonly finishing?: Finishing
+  readonly finishing?: Finishing | Checking
   readonly error?: UploadError
-  readonly warning?: string
+  readonly warning?: Warning
   /** When the next try is due, on the clock of `Date.now()`. */
   readonly retryAt?: number
   readonly result?: UploadResult
@@ -181,7 +188,7 @@ export interface Events {
   added: { readonly tasks: ReadonlyArray<UploadTask> }
   removed: { readonly task: UploadTask }
   state: { readonly task: UploadTask; readonly from: State; readonly to: State }
-  warning: { readonly task: UploadTask; readonly message: string }
+  warning: Warning & { readonly task: UploadTask }
   connection: Connection
 }
 export interface Uploader {

@@ -1,7 +1,8 @@
 import { wait } from './backoff.js'
 import { Bodies } from './body.js'
+import { Claim } from './claim.js'
 import { errorOf, UploadError } from './errors.js'
-import { isNameTaken, numbered } from './naming.js'
+import { isNameTaken } from './naming.js'
 import { nextPiece, unitsOf } from './plan.js'
 import { ByteRanges } from './ranges.js'
 import type { Fate, Room } from './room.js'
@@ -19,7 +20,6 @@ interface Flight extends Lane {
 
 /** Stopped by hand or by the network, not by a fault. */
 const STOPPED = new UploadError('cancelled', 'stopped')
-const MOST_NAMES = 100
 const MOST_BEGINNINGS = 3
 
 /** The bytes of one file on their way: which are there, which go next, and what a refusal means. */
@@ -43,29 +43,27 @@ export class Transfer implements Worker {
   /** Stored at our request, or compared with the file: bytes that are the file's beyond doubt. */
   #own = new ByteRanges()
   #mustAsk = false
+  /** Nobody has given the file yet; how it stands is asked all the same. Called when that is known. */
+  #looks: (() => void) | null = null
   #joined = false
-  #creation: string
-  #nameTry = 0
-  #asked = false
   #beginnings = 0
   #tries = 0
   #lastGood = 0
   #maxChunks = 10_000
   readonly #bodies: Bodies
   #stop = new AbortController()
-  #name: string
+  readonly #claim: Claim
 
   constructor(
     readonly room: Room,
-    readonly named: string,
+    named: string,
     readonly size: number,
     readonly type: string,
     readonly meta: Meta,
     readonly fate: Fate,
   ) {
     this.#bodies = new Bodies(room.hasher, room.body)
-    this.#name = named
-    this.#creation = room.id()
+    this.#claim = new Claim(named, room.id)
   }
 
   /** Goes on with an upload that was begun before. */
@@ -100,8 +98,18 @@ export class Transfer implements Worker {
     this.fate.changed()
   }
 
+  /** Asks once how it stands, before there is a file to send. */
+  look(): Promise<void> {
+    this.#lastGood = this.room.clock.now()
+    return new Promise((resolve) => {
+      this.#looks = resolve
+      this.room.scheduler.add(this)
+    })
+  }
+
   /** Nothing more is sent until `start`; what is on its way is broken off at once. */
   halt(): void {
+    this.#looks?.()
     this.breakOff()
     this.room.scheduler.remove(this)
   }
@@ -131,8 +139,7 @@ export class Transfer implements Worker {
     this.parts.length = 0
     this.#mustAsk = false
     this.#joined = false
-    this.#asked = false
-    this.#creation = this.room.id()
+    this.#claim.renew()
   }
 
   /** The server has lost or refused something that it had: what lacks is asked for and sent again. */
@@ -142,7 +149,8 @@ export class Transfer implements Worker {
   }
 
   next(): Job | null {
-    if (!this.source || this.opening || this.blockedUntil > this.room.clock.now()) return null
+    if (this.opening || this.blockedUntil > this.room.clock.now()) return null
+    if (!this.source && !this.#looks) return null
     if (!this.session || this.#mustAsk) return this.flights.size ? null : this.#alone((signal) => this.#open(signal))
     if (this.flights.size && !this.room.transport.outOfOrder) return null
     const taken = new ByteRanges(this.received.list)
@@ -179,22 +187,30 @@ export class Transfer implements Worker {
     const standing = await transport.status(this.session, via, signal)
     signal.throwIfAborted()
     if (!(await this.#believe(standing))) {
+      if (!this.source) throw new UploadError('expired', 'what the server has is of another file')
       this.forget()
-      this.fate.warn('what the server has is of another file; the upload begins anew')
+      this.fate.warn('server-differs')
       return
     }
     signal.throwIfAborted()
     this.#mustAsk = false
     this.fate.stored()
-    if (standing.state !== 'receiving') this.fate.sealed()
+    this.#looks?.()
+    if (standing.state !== 'receiving') this.fate.sealed(standing)
+    // With every byte there it is completed, which takes no file. Else it is asked anew when somebody gives it.
+    if (this.source || this.hasAll) return
+    this.#mustAsk = true
+    this.#looks = null
+    this.room.scheduler.remove(this)
   }
 
   async #begin(signal: AbortSignal): Promise<void> {
     const { transport, via, options, sizer } = this.room
+    const claim = this.#claim
     for (;;) {
-      const info = { name: this.#name, size: this.size, type: this.type, meta: this.meta, key: this.#creation }
-      const repeated = this.#asked
-      this.#asked = true
+      const info = { name: claim.name, size: this.size, type: this.type, meta: this.meta, key: claim.key }
+      const repeated = claim.asked
+      claim.asked = true
       const begun = await transport.create(info, via, signal).catch((error: unknown) => {
         if (error instanceof UploadError && isNameTaken(error)) return error
         throw error
@@ -211,22 +227,15 @@ export class Transfer implements Worker {
           if (limits.maxChunk) sizer.cap(limits.maxChunk)
           this.#maxChunks = limits.maxChunks ?? this.#maxChunks
           this.fate.stored()
-          if (standing && standing.state !== 'receiving') this.fate.sealed()
+          if (standing && standing.state !== 'receiving') this.fate.sealed(standing)
           return
         }
       }
-      if (options.onNameTaken === 'fail' || this.#nameTry >= MOST_NAMES) {
-        throw new UploadError('name-taken', `the server has another file called ${this.#name}`)
+      if (options.onNameTaken === 'fail' || claim.isSpent) {
+        throw new UploadError('name-taken', `the server has another file called ${claim.name}`)
       }
-      this.#rename()
+      claim.rename()
     }
-  }
-
-  #rename(): void {
-    this.#nameTry += 1
-    this.#asked = false
-    this.#creation = this.room.id()
-    this.#name = numbered(this.named, this.#nameTry + 1)
   }
 
   /** Takes over what the server has. False if it is not of this file. Throws if the upload is over. */
@@ -364,20 +373,20 @@ export class Transfer implements Worker {
     const { sizer } = this.room
     switch (error.code) {
       case 'expired':
-        if (!this.session || ++this.#beginnings > MOST_BEGINNINGS) return false
+        if (!this.source || !this.session || ++this.#beginnings > MOST_BEGINNINGS) return false
         this.forget()
-        this.fate.warn('the upload is no longer on the server; it begins anew')
+        this.fate.warn('begun-anew')
         return true
       case 'conflict':
-        if (!this.#joined || this.#nameTry >= MOST_NAMES) return false
+        if (!this.#joined || this.#claim.isSpent) return false
         this.forget()
-        this.#rename()
-        this.fate.warn(`another file with this name is being uploaded; this one is now called ${this.#name}`)
+        this.#claim.rename()
+        this.fate.warn('renamed', { name: this.#claim.name })
         return true
       case 'too-large':
         if (!flight || error.problem === 'upload-too-large') return false
         if (!sizer.refused(flight.end - flight.start, error.limit)) return false
-        this.fate.warn(`the server takes at most ${error.limit ?? sizer.size} bytes at a time; chunks are smaller now`)
+        this.fate.warn('smaller-chunks', { bytes: error.limit ?? sizer.size })
         return true
       case 'locked':
         if (error.problem !== 'already-complete' && error.problem !== 'incomplete') return false

@@ -43,6 +43,7 @@ const STATES: Record<State, true> = {
   elsewhere: true,
   verifying: true,
   assembling: true,
+  checking: true,
   done: true,
   failed: true,
   cancelled: true,

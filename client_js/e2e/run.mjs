@@ -5,10 +5,12 @@ import { createInterface } from 'node:readline'
 import { launch, Visit } from './browser.mjs'
 import { Files } from './files.mjs'
 import { SCENARIOS } from './scenarios.mjs'
+import { LINES } from './scenarios-lines.mjs'
 import { RETURNS } from './scenarios-return.mjs'
+import { SITES } from './scenarios-sites.mjs'
 import { OnwardServer } from './server.mjs'
 
-const ALL = { ...SCENARIOS, ...RETURNS }
+const ALL = { ...SCENARIOS, ...RETURNS, ...SITES, ...LINES }
 const options = process.argv.slice(2)
 const deep = options.includes('--deep')
 const named = options.filter((option) => !option.startsWith('--'))

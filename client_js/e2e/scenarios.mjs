@@ -113,7 +113,7 @@ async function sleepingLaptop(stage) {
     if (!stage.deep) {
       // A connection that had nothing to do died as well, and is found out in its turn.
       await sleep(2_000)
-      await visit.context.clock.fastForward(20_000)
+      await visit.context.clock.fastForward(3_000)
     }
     const figures = await person.isDone(file, server)
     return { ...figures, 'done after waking': `${Date.now() - woken} ms`, connections: line.connections }

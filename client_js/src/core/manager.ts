@@ -146,8 +146,9 @@ export class Manager implements Uploader, House {
   async restore(): Promise<UploadTask[]> {
     this.parts.prefetch()
     const records = (await this.records.load(true)).filter((record) => !this.#byId.has(record.key))
-    if (!records.length || this.#isOver) return []
+    if (!records.length) return []
     await this.#loaded()
+    if (this.#isOver) return []
     const tasks = records.map((record) => this.#restored(record))
     this.#enlist(tasks)
     await Promise.all(tasks.map((task) => task.wake()))

@@ -347,7 +347,10 @@ export class Transfer implements Worker {
     const error = errorOf(thrown, !this.session)
     if (flight) this.failedAt.add(flight.start, flight.end)
     if (error.code === 'stalled') room.scheduler.narrow(flight?.limit)
-    if (error.code === 'network' || error.code === 'stalled') room.gate.suspect()
+    const { code } = error
+    if (code === 'network' || code === 'stalled') {
+      void room.gate.suspect(code === 'stalled').then(() => room.scheduler.wake())
+    }
     if (this.#helped(error, flight)) {
       this.retries += 1
       return

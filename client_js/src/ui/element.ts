@@ -65,6 +65,12 @@ export class OnwardUpload extends Element {
   /** Options that no attribute can hold, such as `headers`; set them before the first file is added. */
   set options(options: Partial<UploaderOptions>) {
     this.#options = options
+    if (!this.#isOurs) return
+    // The page's script runs after the element has come: what it has begun to restore is restored with these.
+    this.#detach()
+    this.#dispose()
+    this.#uploader = undefined
+    if (this.isConnected) this.connectedCallback()
   }
 
   /** Words to use instead of the built-in ones, by their keys. */

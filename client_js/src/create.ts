@@ -44,6 +44,7 @@ export function createUploader(options: UploaderOptions): Uploader {
   const gate: Gate = new Gate(clock, options.probe === false ? null : probe, () => manager.connectionChanged())
   const transport = part(() => transportFor(protocol, endpoint))
   const tasks = part(async () => (await import('./core/task.js')).Task)
+  const streams = part(async () => (await import('./core/stream.js')).StreamTransfer)
   const parallel = options.parallel === undefined || options.parallel === 'auto' ? env.lanes() : options.parallel
   const room: Room = {
     options,
@@ -91,6 +92,7 @@ export function createUploader(options: UploaderOptions): Uploader {
     room,
     records,
     tasks,
+    streams,
     follower,
     sourcesOf,
     channel,

@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'failed'
   | 'name-taken'
   | 'cancelled'
+  | 'stream-over'
 
 /** What an upload meets on its way that does not end it. */
 export type WarningCode =

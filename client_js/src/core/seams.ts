@@ -18,7 +18,8 @@ export interface Part {
 }
 export interface SourceInfo {
   readonly name: string
-  readonly size: number
+  /** Null: it is told at the end. */
+  readonly size: number | null
   readonly type: string
   readonly meta: Meta
   /** The same key finds the same upload, so that a creation may be repeated. */
@@ -48,7 +49,8 @@ export interface Standing {
 export interface Chunk {
   readonly start: number
   readonly end: number
-  readonly total: number
+  /** Null: nobody knows yet. */
+  readonly total: number | null
   readonly body: Blob | Uint8Array<ArrayBuffer>
   /** In hexadecimal digits. */
   readonly sha256?: string
@@ -62,6 +64,8 @@ export interface Ack {
 export interface Proof {
   readonly size: number
   readonly chunks: number
+  /** The size is told for the first time. */
+  readonly openEnded?: boolean
   readonly sha256?: string
 }
 export interface Caller {

@@ -3,6 +3,7 @@ import { fileOf } from './handles.js'
 import { TabLock } from './hold.js'
 import type { House, Subject } from './house.js'
 import { bitmap } from './map.js'
+import type { Moving } from './moving.js'
 import { warningOf } from './notices.js'
 import { progressOf, stateOf } from './progress.js'
 import { Comparison } from './proof.js'
@@ -22,7 +23,7 @@ export class Task implements UploadTask, Fate {
   readonly id: string
   readonly name: string
   readonly relativePath?: string
-  readonly transfer: Transfer
+  readonly transfer: Moving
   readonly #lock: TabLock
   record: ResumeRecord | undefined
   error: UploadError | undefined
@@ -47,13 +48,14 @@ export class Task implements UploadTask, Fate {
   constructor(
     readonly house: House,
     readonly subject: Subject,
+    streamed?: (fate: Fate) => Moving,
   ) {
     const { key, serverName, name, size, type, meta } = subject
     this.id = key
     this.name = name
     this.relativePath = subject.relativePath
     const told = subject.relativePath ? { relativePath: subject.relativePath, ...meta } : meta
-    this.transfer = new Transfer(house.room, serverName, size, type, told, this)
+    this.transfer = streamed?.(this) ?? new Transfer(house.room, serverName, size, type, told, this)
     this.#lock = new TabLock(house.locks, `onward:${key}`, () => this.#lost())
     this.#promise()
   }
@@ -109,7 +111,8 @@ export class Task implements UploadTask, Fate {
       id: this.id,
       name: this.name,
       relativePath: this.relativePath,
-      size: subject.size,
+      size: transfer.size,
+      openEnded: transfer.openEnded,
       type: subject.type,
       state: this.#state,
       progress: this.progress,
@@ -125,7 +128,7 @@ export class Task implements UploadTask, Fate {
 
   bitmap(cells: number): Uint8Array {
     const { received, parts, resent, failedAt } = this.transfer
-    const facts = { size: this.subject.size, received: received.list, parts, lanes: this.lanes }
+    const facts = { size: this.transfer.size, received: received.list, parts, lanes: this.lanes }
     return bitmap({ ...facts, resent: resent.list, failed: failedAt.list }, cells)
   }
 
@@ -192,6 +195,7 @@ export class Task implements UploadTask, Fate {
   leave(): void {
     this.#comparison.stop()
     this.transfer.halt()
+    this.transfer.close?.()
     this.#unwatch()
     this.#lock.release()
   }
@@ -312,7 +316,7 @@ export class Task implements UploadTask, Fate {
     const { session } = this.transfer
     if (standing?.state === 'done') this.#heard(standing)
     else if (session?.status) this.#unwatch = this.house.watch(session, (standing) => this.#heard(standing))
-    else if (session) void this.#conclude({ url: session.url, size: this.subject.size })
+    else if (session) void this.#conclude({ url: session.url, size: this.transfer.size })
     this.changed()
   }
 
@@ -322,10 +326,10 @@ export class Task implements UploadTask, Fate {
   }
 
   #heard(said: Standing | UploadError): void {
-    const { transfer, subject } = this
+    const { transfer } = this
     if (said instanceof UploadError) this.failed(said)
     else if (said.state === 'done') {
-      void this.#conclude(said.result ?? { url: transfer.session?.url ?? '', size: subject.size })
+      void this.#conclude(said.result ?? { url: transfer.session?.url ?? '', size: transfer.size })
     } else if (said.state === 'receiving') {
       this.#sealed = false
       this.#finishing = undefined
@@ -342,7 +346,8 @@ export class Task implements UploadTask, Fate {
   async #conclude(result: NonNullable<Standing['result']>): Promise<void> {
     const { transfer, house, subject } = this
     const { source, first, proven } = transfer
-    const { name, size } = subject
+    const { name } = subject
+    const { size } = transfer
     const known = first?.size === size ? first.sha256 : undefined
     const evidence = { name, size, source, hasher: house.room.hasher, known, proven, verify: house.verify }
     this.#hold = null
@@ -367,7 +372,10 @@ export class Task implements UploadTask, Fate {
     this.#comparison.stop()
     this.transfer.halt()
     this.#unwatch()
-    if (end !== 'failed') this.#drop()
+    if (end !== 'failed') {
+      this.#drop()
+      this.transfer.close?.()
+    }
     this.#lock.release()
     if (result) this.#settle.resolve(result)
     else if (error) this.#settle.reject(error)

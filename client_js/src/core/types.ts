@@ -66,9 +66,14 @@ export interface Source {
   readonly handle?: FileSystemFileHandle
   slice(start: number, end: number): Blob | Uint8Array<ArrayBuffer> | Promise<Blob | Uint8Array<ArrayBuffer>>
 }
-export type AddInput = FileList | Iterable<Source> | DataTransfer | ClipboardEvent | DragEvent
+export type Chosen = FileList | Iterable<Source> | DataTransfer | ClipboardEvent | DragEvent
+/** A stream, as of a recorder, is sent as it comes, one chunk held at a time; give it a name. A reload ends it. */
+export type AddInput = Chosen | ReadableStream<Uint8Array>
 export interface AddOptions {
   readonly meta?: Meta
+  /** `name` and `type` of a stream, which has neither by itself. */
+  readonly name?: string
+  readonly type?: string
   readonly start?: boolean
 }
 export interface CancelOptions {
@@ -133,6 +138,8 @@ export interface TaskView {
   readonly name: string
   readonly relativePath?: string
   readonly size: number
+  /** Where it ends is not known yet: `size` and `progress.total` are of what has come so far. */
+  readonly openEnded?: boolean
   readonly type: string
   readonly state: State
   readonly progress: Progress

@@ -1,29 +1,24 @@
-import { wait } from './backoff.js'
+import { faultOf, pauseAfter } from './again.js'
 import { Bodies } from './body.js'
 import { Claim } from './claim.js'
-import { errorOf, UploadError } from './errors.js'
+import { UploadError } from './errors.js'
+import type { Flight, Moving } from './moving.js'
 import { isNameTaken } from './naming.js'
 import { nextPiece, unitsOf } from './plan.js'
 import { ByteRanges } from './ranges.js'
 import type { Fate, Room } from './room.js'
-import type { Job, Worker } from './scheduler.js'
+import type { Job } from './scheduler.js'
 import type { Meta, Part, Standing, UploadSession } from './seams.js'
 import { Speed } from './speed.js'
-import type { Lane, Source } from './types.js'
-
-interface Flight extends Lane {
-  sent: number
-  lane: number
-  /** Lanes there were when it began. */
-  readonly limit: number
-}
+import type { Source } from './types.js'
 
 /** Stopped by hand or by the network, not by a fault. */
 const STOPPED = new UploadError('cancelled', 'stopped')
 const MOST_BEGINNINGS = 3
 
 /** The bytes of one file on their way: which are there, which go next, and what a refusal means. */
-export class Transfer implements Worker {
+export class Transfer implements Moving {
+  readonly openEnded = false
   source: Source | null = null
   session: UploadSession | undefined
   received = new ByteRanges()
@@ -32,7 +27,6 @@ export class Transfer implements Worker {
   readonly parts: Part[] = []
   readonly resent = new ByteRanges()
   readonly failedAt = new ByteRanges()
-  /** The run at the beginning of the file, with its digest: what tells this file from another. */
   first: Part | undefined
   blockedUntil = 0
   opening = false
@@ -66,7 +60,6 @@ export class Transfer implements Worker {
     this.#claim = new Claim(named, room.id)
   }
 
-  /** Goes on with an upload that was begun before. */
   adopt(session: UploadSession, first: Part | undefined): void {
     this.session = session
     this.first = first
@@ -77,7 +70,6 @@ export class Transfer implements Worker {
     return this.received.covers(0, this.size)
   }
 
-  /** Every byte is known to be the file's by its digest. */
   get proven(): boolean {
     return this.room.hasher !== null && this.#own.covers(0, this.size)
   }
@@ -88,7 +80,6 @@ export class Transfer implements Worker {
     return sum
   }
 
-  /** Patience and back-off begin anew. */
   start(): void {
     this.#tries = 0
     this.#lastGood = this.room.clock.now()
@@ -98,7 +89,6 @@ export class Transfer implements Worker {
     this.fate.changed()
   }
 
-  /** Asks once how it stands, before there is a file to send. */
   look(): Promise<void> {
     this.#lastGood = this.room.clock.now()
     return new Promise((resolve) => {
@@ -344,13 +334,8 @@ export class Transfer implements Worker {
 
   #refused(thrown: unknown, flight?: Flight): void {
     const { room } = this
-    const error = errorOf(thrown, !this.session)
+    const error = faultOf(room, thrown, this.session, flight)
     if (flight) this.failedAt.add(flight.start, flight.end)
-    if (error.code === 'stalled') room.scheduler.narrow(flight?.limit)
-    const { code } = error
-    if (code === 'network' || code === 'stalled') {
-      void room.gate.suspect(code === 'stalled').then(() => room.scheduler.wake())
-    }
     if (this.#helped(error, flight)) {
       this.retries += 1
       return
@@ -359,15 +344,12 @@ export class Transfer implements Worker {
     const unclear = !flight || !room.transport.outOfOrder || flight.sent >= flight.end - flight.start
     if (this.session && (unclear || error.code === 'locked')) this.#mustAsk = true
     this.#tries += 1
-    const { shouldRetry } = room.options.retry ?? {}
-    const patient = room.clock.now() - this.#lastGood < room.maxElapsedMs
-    if (!error.retryable || !patient || shouldRetry?.(error, this.#tries) === false) {
+    const pause = pauseAfter(room, error, this.#tries, this.#lastGood)
+    if (pause === null) {
       this.fate.failed(error)
       return
     }
     this.retries += 1
-    const later = error.code === 'quota'
-    const pause = wait(room.backoff, this.#tries, room.random(), later, error.retryAfterMs)
     this.blockedUntil = Math.max(this.blockedUntil, room.clock.now() + pause)
   }
 

@@ -1,7 +1,7 @@
 /** Where files are dropped, and below it the uploads. The element and the page show this. */
 
 import type { UploadError } from '../core/errors.js'
-import type { AddInput, Source, Uploader, UploadTask } from '../core/types.js'
+import type { AddInput, AddOptions, Chosen, Source, Uploader, UploadTask } from '../core/types.js'
 import { h, setAttribute, setText } from './dom.js'
 import { type DropOptions, DropZone } from './dropzone.js'
 import { learn, type Words } from './i18n/index.js'
@@ -89,18 +89,19 @@ export class Panel {
   }
 
   /** Takes files, gives those that unfinished uploads lack to them, and begins with the others. */
-  async add(input: AddInput): Promise<UploadTask[]> {
+  async add(input: AddInput, options?: AddOptions): Promise<UploadTask[]> {
     this.#notice.hidden = true
     this.#batch += 1
     try {
+      if ('getReader' in input) return this.#added(await this.#uploader.add(input, options))
       const { accept, multiple } = this.#options
       const unfinished = this.#uploader.tasks.filter((task) => task.state === 'needs-file')
       const isFree = multiple && accept === '' && unfinished.length === 0
       const files = isFree ? null : this.#wanted(sourcesOf(input))
-      if (!files) return this.#added(await this.#uploader.add(input))
+      if (!files) return this.#added(await this.#uploader.add(input, options))
       if (files.length === 0) return []
       const { pairs, rest } = matched(files, unfinished)
-      const added = rest.length > 0 ? await this.#uploader.add(rest) : []
+      const added = rest.length > 0 ? await this.#uploader.add(rest, options) : []
       for (const [task, file] of pairs) {
         if ((await task.attach(file)) === 'mismatch') this.#say(`${task.name}: ${this.#words.text('say.mismatch')}`)
       }
@@ -205,7 +206,7 @@ export class Panel {
 }
 
 /** Files that can be told apart before they are added; null for what only the uploader can read. */
-function sourcesOf(input: AddInput): Source[] | null {
+function sourcesOf(input: Chosen): Source[] | null {
   if (Symbol.iterator in input) return [...input]
   const data = 'dataTransfer' in input ? input.dataTransfer : 'clipboardData' in input ? input.clipboardData : input
   return data ? plainFiles(data as DataTransfer) : null

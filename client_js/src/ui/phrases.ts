@@ -54,12 +54,20 @@ const ACTIONS: Readonly<Record<State, readonly Action[]>> = {
 }
 
 /** Errors that a second try of the same file cannot mend. */
-const FINAL: ReadonlySet<string> = new Set(['too-large', 'name-taken', 'conflict', 'file-changed', 'file-unreadable'])
+const FINAL: ReadonlySet<string> = new Set([
+  'too-large',
+  'name-taken',
+  'conflict',
+  'file-changed',
+  'file-unreadable',
+  'stream-over',
+])
 
 /** The share of the bytes that is acknowledged, or that the worker has behind it. */
 export function shareOf(view: TaskView): number {
   const { finishing, progress, state } = view
   if (state === 'done') return 1
+  if (view.openEnded) return 0
   if (finishing && finishing.total > 0) return Math.min(1, finishing.done / finishing.total)
   return progress.total > 0 ? Math.min(1, progress.acked / progress.total) : 0
 }
@@ -90,7 +98,8 @@ function figuresOf(view: TaskView, words: Words): string {
   const { formats } = words
   const { acked, bytesPerSecond, etaSeconds, total } = view.progress
   if (view.state === 'done') return formats.bytes(view.size)
-  const said = [words.text('say.of', { done: formats.bytes(acked), size: formats.bytes(total || view.size) })]
+  const of = { done: formats.bytes(acked), size: formats.bytes(total || view.size) }
+  const said = [view.openEnded ? of.done : words.text('say.of', of)]
   if (view.state === 'uploading' && bytesPerSecond > 0) {
     said.push(formats.speed(bytesPerSecond))
     if (etaSeconds !== null) said.push(words.text('say.left', { time: formats.duration(etaSeconds) }))

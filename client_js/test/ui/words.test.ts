@@ -31,6 +31,7 @@ const CODES: Record<ErrorCode, true> = {
   failed: true,
   'name-taken': true,
   cancelled: true,
+  'stream-over': true,
 }
 const STATES: Record<State, true> = {
   queued: true,

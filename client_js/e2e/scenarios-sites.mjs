@@ -146,7 +146,51 @@ async function signedIn(stage) {
   })
 }
 
+/** Bytes come about while they are sent, by an uploader that the page has made; nobody knows how many there will be. */
+async function fromAStream(stage) {
+  const { server, visit } = stage
+  return through(await Site.with({ '/': page(server.url) }, policyOf(server.url)), async (site) => {
+    visit.origins.push(site.url)
+    const person = new Person(await visit.open(site.url))
+    const file = { name: 'recording.bin', size: 5 * MIB + 7 }
+    await person.page.evaluate(
+      async ({ name, size, endpoint }) => {
+        const element = document.querySelector('onward-upload')
+        element.uploader = window.Onward.createUploader({ endpoint, chunkSize: 512 * 1024 })
+        const bytes = new Uint8Array(size)
+        for (let at = 0; at < size; at += 65536) crypto.getRandomValues(bytes.subarray(at, at + 65536))
+        let at = 0
+        const stream = new ReadableStream({
+          async pull(controller) {
+            await new Promise((resolve) => setTimeout(resolve, 30))
+            const end = Math.min(size, at + 200_000)
+            if (at === end) return controller.close()
+            controller.enqueue(bytes.slice(at, end))
+            at = end
+          },
+        })
+        window.__bytes = bytes
+        await element.add(stream, { name })
+      },
+      { ...file, endpoint: `${server.url}/upload` },
+    )
+    await person.reaches(file, 'uploading')
+    await person.reads('keep this page open')
+    const bar = person.row(file).getByRole('progressbar')
+    assert.equal(await bar.getAttribute('aria-valuenow'), null)
+    await person.isAccessible('a stream is sent')
+    file.sha256 = await person.page.evaluate(async () => {
+      const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', window.__bytes))
+      return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('')
+    })
+    const figures = await person.isDone(file, server)
+    assert.equal(await bar.getAttribute('aria-valuenow'), '100')
+    return { ...figures, sentence: await person.sentence(file) }
+  })
+}
+
 export const SITES = {
+  'from a stream': fromAStream,
   'another site': anotherSite,
   'no workers': noWorkers,
   'signed in': signedIn,

@@ -38,6 +38,7 @@ CASES: Final = (
     "still known",
     "chosen again",
     "dropped again",
+    "from a stream",
     "another site",
     "no workers",
     "signed in",

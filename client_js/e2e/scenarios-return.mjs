@@ -123,12 +123,28 @@ async function chosenAgain(stage) {
   return halfway(stage, { name: 'chosen', give: pick, act })
 }
 
+/** How many files the page has kept leave for. */
+async function keptHandles() {
+  const open = indexedDB.open('onward-upload')
+  await new Promise((resolve) => {
+    open.onsuccess = resolve
+  })
+  const all = open.result.transaction('records').objectStore('records').getAll()
+  await new Promise((resolve) => {
+    all.onsuccess = resolve
+  })
+  open.result.close()
+  return all.result.filter((record) => record.handle).length
+}
+
 async function droppedAgain(stage) {
   const act = async (person, file) => {
     await person.reaches(file, 'needs-file')
     const shown = await showsWhatIsStored(person, file, stage.server)
     await person.drop(file, { x: 40, y: 500 })
-    await person.reaches(file, 'uploading', 'done')
+    await person.reaches(file, 'uploading')
+    // From now on the browser knows the file: another reload would ask for no file.
+    await until('the file is kept', () => person.page.evaluate(keptHandles))
     assert.equal(await person.page.locator('onward-upload li.row').count(), 1)
     return shown
   }

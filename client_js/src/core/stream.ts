@@ -360,7 +360,6 @@ export class StreamTransfer implements Moving {
     if (flight && (error.code === 'checksum' || error.code === 'stalled')) this.#bodies.failed(flight.start)
     const pause = pauseAfter(room, error, this.#tries, this.#lastGood)
     if (pause === null) {
-      this.#isLost ||= error.code === 'expired' && this.#start > 0
       this.fate.failed(error)
       return
     }

@@ -36,6 +36,8 @@ test('the row says what is stored, and not what the page remembers: one question
   await world.run(60_000)
   expect(world.server.log).toEqual([expect.stringMatching(/^GET/)])
   expect(await world.store.all()).toHaveLength(1)
+  const [elsewhere] = await world.tab().restore()
+  expect(elsewhere?.state).toBe('needs-file') // it is no tab's as long as nobody gives the file
 })
 
 test('one that is done meanwhile says so', async () => {

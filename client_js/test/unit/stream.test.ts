@@ -58,6 +58,7 @@ test('what the server has lost of a stream cannot be sent again, and that is sai
   task?.resume()
   await world.run(2000)
   await expect(task?.done).rejects.toMatchObject({ code: 'stream-over' })
+  expect(world.server.files.size).toBe(0) // and no other is begun in vain
 })
 
 test('an answer that was lost costs a question, and no byte is sent twice', async () => {

@@ -7,6 +7,15 @@ async function listening(server) {
   return server.address().port
 }
 
+/** Ends `line` whatever happens. */
+export async function through(line, run) {
+  try {
+    return await run(line)
+  } finally {
+    await line.close()
+  }
+}
+
 /** Forwards connections to a port. */
 export class Line {
   static async to(port) {
@@ -85,6 +94,7 @@ export class Meddler {
   static async to(port) {
     const meddler = new Meddler()
     meddler.rule = () => null
+    meddler.heard = () => {} // told of each answer of the server
     meddler.done = []
     meddler.server = http.createServer((request, response) => meddler.pass(request, response, port))
     meddler.port = await listening(meddler.server)
@@ -103,6 +113,7 @@ export class Meddler {
     }
     const { method, headers } = request
     const onward = http.request({ port, host: '127.0.0.1', method, path: request.url, headers }, (answer) => {
+      this.heard(request, answer.statusCode)
       response.writeHead(answer.statusCode, answer.rawHeaders)
       answer.pipe(response)
     })

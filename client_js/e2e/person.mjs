@@ -16,6 +16,16 @@ export class Person {
     await input.setInputFiles(files.map((file) => file.path))
   }
 
+  /** Drops files somewhere on the page, as from a window of the system beside it. */
+  async drop(file, at = { x: 300, y: 300 }) {
+    const cdp = await this.page.context().newCDPSession(this.page)
+    const data = { items: [], files: [file.path], dragOperationsMask: 1 }
+    for (const type of ['dragEnter', 'dragOver', 'drop']) {
+      await cdp.send('Input.dispatchDragEvent', { type, ...at, data })
+    }
+    await cdp.detach()
+  }
+
   row(file) {
     return this.page.locator(`onward-upload li.row:has(.file[title="${file.name}"])`)
   }

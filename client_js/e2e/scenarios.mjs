@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { heap, throttle } from './browser.mjs'
 import { MIB } from './files.mjs'
-import { Line, Meddler } from './lines.mjs'
+import { Line, Meddler, through } from './lines.mjs'
 import { Person } from './person.mjs'
 import { sleep, until } from './server.mjs'
 
@@ -12,15 +12,6 @@ const isChunk = (request) => request.method === 'PUT' || request.method === 'POS
 async function atThePage({ visit, server }, url = server.url) {
   const page = await visit.open(`${url}/ui/`)
   return new Person(page)
-}
-
-/** Ends `line` whatever happens. */
-async function through(line, run) {
-  try {
-    return await run(line)
-  } finally {
-    await line.close()
-  }
 }
 
 async function plain(stage) {
@@ -122,7 +113,7 @@ async function sleepingLaptop(stage) {
     if (!stage.deep) {
       // A connection that had nothing to do died as well, and is found out in its turn.
       await sleep(2_000)
-      await visit.context.clock.fastForward(20_000)
+      await visit.context.clock.fastForward(3_000)
     }
     const figures = await person.isDone(file, server)
     return { ...figures, 'done after waking': `${Date.now() - woken} ms`, connections: line.connections }

@@ -1,13 +1,12 @@
 // Builds dist/: modules with their types by tsdown, onward.min.js for pages without a bundler, and then the page at /ui.
 import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { build } from 'esbuild'
 
 execFileSync('npx', ['tsdown', '--log-level', 'warn'], { stdio: 'inherit' })
 
 // One classic script. Its worker and WebAssembly are the files beside it: a strict content policy allows no others.
 await build({
-  entryPoints: [existsSync('src/ui/element.ts') ? 'src/ui/element.ts' : 'src/index.ts'],
+  entryPoints: ['src/script.ts'],
   outfile: 'dist/onward.min.js',
   bundle: true,
   minify: true,

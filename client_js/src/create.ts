@@ -36,17 +36,15 @@ export function createUploader(options: UploaderOptions): Uploader {
   })
   const via: Caller = { call: async (request, signal) => (await caller.get()).call(request, signal) }
   const { baseMs: base = BACKOFF.base, capMs: cap = BACKOFF.cap, maxElapsedMs = DAY } = options.retry ?? {}
-  const probe = async (): Promise<boolean> => {
-    try {
-      await via.call({ method: 'HEAD', url: endpoint, headers: {} }, new AbortController().signal)
-      return true // whatever it says
-    } catch {
-      return false
-    }
-  }
+  const probe = async (): Promise<boolean> =>
+    caller.get().then(
+      (one) => one.reach(endpoint),
+      () => false,
+    )
   const gate: Gate = new Gate(clock, options.probe === false ? null : probe, () => manager.connectionChanged())
   const transport = part(() => transportFor(protocol, endpoint))
   const tasks = part(async () => (await import('./core/task.js')).Task)
+  const streams = part(async () => (await import('./core/stream.js')).StreamTransfer)
   const parallel = options.parallel === undefined || options.parallel === 'auto' ? env.lanes() : options.parallel
   const room: Room = {
     options,
@@ -59,7 +57,7 @@ export function createUploader(options: UploaderOptions): Uploader {
     sizer: new ChunkSizer(options.chunkSize),
     gate,
     speed: new Speed(),
-    scheduler: new Scheduler(parallel, clock, () => !gate.shut),
+    scheduler: new Scheduler(parallel, clock, () => gate.passes),
     backoff: { ...BACKOFF, base, cap },
     maxElapsedMs,
     body: options.body && options.body !== 'auto' ? options.body : env.body,
@@ -94,6 +92,7 @@ export function createUploader(options: UploaderOptions): Uploader {
     room,
     records,
     tasks,
+    streams,
     follower,
     sourcesOf,
     channel,
@@ -150,7 +149,7 @@ function hasherIn(lazy: Lazy<Hasher>): Hasher {
   }
   return {
     digest: async (data) => (await get()).digest(data),
-    whole: async (data) => (await get()).whole?.(data) ?? '',
+    whole: async (data, watch) => (await get()).whole?.(data, watch) ?? '',
     close: () => {
       isClosed = true
       made?.close()

@@ -17,6 +17,31 @@ export type ErrorCode =
   | 'failed'
   | 'name-taken'
   | 'cancelled'
+  | 'stream-over'
+
+/** What an upload meets on its way that does not end it. */
+export type WarningCode =
+  | 'begun-anew'
+  | 'other-file'
+  | 'server-differs'
+  | 'renamed'
+  | 'smaller-chunks'
+  | 'damaged'
+  | 'file-gone'
+  | 'file-changed'
+  | 'not-told'
+  | 'no-return'
+
+/** What a warning speaks of, if it does of any. */
+export interface WarningFacts {
+  readonly name?: string
+  readonly bytes?: number
+}
+/** Build on `code`; `message` is a sentence in English. */
+export interface Warning extends WarningFacts {
+  readonly code: WarningCode
+  readonly message: string
+}
 
 export interface ErrorFacts {
   readonly status?: number

@@ -10,6 +10,7 @@ export class Gate {
   #retryAt?: number
   #delay = FIRST
   #probing = false
+  #stalled = false
   #cancel: () => void = () => undefined
 
   /** `probe` resolves if there was any answer. Without it only the browser or a person opens the gate. */
@@ -23,13 +24,20 @@ export class Gate {
     return this.#shut
   }
 
+  /** After a stall nothing goes out before an answer has come: connections that died in silence are found out first. */
+  get passes(): boolean {
+    return !this.#shut && !this.#stalled
+  }
+
   get connection(): Connection {
     return this.#shut ? { state: 'waiting', retryAt: this.#retryAt } : { state: 'online' }
   }
 
-  /** A request had no answer: is it the network or only that request? */
-  suspect(): void {
-    if (!this.#shut && !this.#probing && this.probe) void this.#ask()
+  /** A request had no answer: is it the network or only that request? `stalled`: it fell silent. */
+  async suspect(stalled: boolean): Promise<void> {
+    if (this.#shut || !this.probe) return
+    this.#stalled ||= stalled
+    if (!this.#probing) await this.#ask()
   }
 
   /** The browser says that the network is gone. */
@@ -58,6 +66,7 @@ export class Gate {
     this.#probing = true
     const answered = await this.probe?.()
     this.#probing = false
+    this.#stalled = false
     if (answered) this.open()
     else if (this.#shut) {
       this.#delay = Math.min(LONGEST, this.#delay * 2)

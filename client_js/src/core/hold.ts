@@ -29,5 +29,8 @@ export class TabLock {
   release(): void {
     this.#release?.()
     this.#release = null
+    // What is only on its way is let go as soon as it comes.
+    void this.#asking?.then((release) => release?.())
+    this.#asking = null
   }
 }

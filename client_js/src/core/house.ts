@@ -1,4 +1,4 @@
-import type { UploadError } from './errors.js'
+import type { UploadError, Warning } from './errors.js'
 import type { Records } from './records.js'
 import type { Room } from './room.js'
 import type { Locks, Meta, Standing, UploadSession } from './seams.js'
@@ -13,7 +13,7 @@ export interface House {
   readonly keepHandles: boolean
   watch(session: UploadSession, on: (standing: Standing | UploadError) => void): () => void
   changed(task: UploadTask, from?: State): void
-  warn(task: UploadTask, message: string): void
+  warn(task: UploadTask, warning: Warning): void
 }
 /** What an upload is of. */
 export interface Subject {

@@ -1,4 +1,4 @@
-import type { UploadError } from './errors.js'
+import type { UploadError, Warning } from './errors.js'
 import type { House } from './house.js'
 import type { Lazy } from './lazy.js'
 import { nameOf } from './naming.js'
@@ -7,11 +7,13 @@ import type { Records } from './records.js'
 import type { Room } from './room.js'
 import type { Channel, Env, Locks, ResumeRecord, Standing, UploadSession } from './seams.js'
 import { eta } from './speed.js'
+import type { StreamTransfer } from './stream.js'
 import type { Task } from './task.js'
 import type {
   AddInput,
   AddOptions,
   CancelOptions,
+  Chosen,
   Events,
   Progress,
   Snapshot,
@@ -37,9 +39,11 @@ export interface Parts {
   readonly records: Records
   /** What one upload is made of: of no use before there is a file. */
   readonly tasks: Lazy<typeof Task>
+  /** What a stream is sent by. */
+  readonly streams: Lazy<typeof StreamTransfer>
   readonly follower: Lazy<Following>
   /** What a person has chosen or dropped. Reads all that must be read at once before it returns. */
-  sourcesOf(input: AddInput): Promise<Source[]>
+  sourcesOf(input: Chosen): Promise<Source[]>
   readonly channel: Channel
   /** Begins to load what lies in files of its own, while the network is there. */
   prefetch(): void
@@ -119,6 +123,7 @@ export class Manager implements Uploader, House {
   // -- uploads come and go ----------------------------------------------------------------------------
 
   async add(input: AddInput, options: AddOptions = {}): Promise<UploadTask[]> {
+    if ('getReader' in input) return [await this.#stream(input, options)]
     const reading = this.parts.sourcesOf(input)
     this.parts.prefetch()
     const kind = this.parts.tasks.get()
@@ -148,9 +153,11 @@ export class Manager implements Uploader, House {
     const records = (await this.records.load(true)).filter((record) => !this.#byId.has(record.key))
     if (!records.length) return []
     await this.#loaded()
+    if (this.#isOver) return []
     const tasks = records.map((record) => this.#restored(record))
     this.#enlist(tasks)
     await Promise.all(tasks.map((task) => task.wake()))
+    void this.#kind.look(tasks)
     return tasks
   }
 
@@ -225,8 +232,8 @@ export class Manager implements Uploader, House {
     this.#notifier.mark()
   }
 
-  warn(task: Task, message: string): void {
-    this.#emit('warning', { task, message })
+  warn(task: Task, warning: Warning): void {
+    this.#emit('warning', { ...warning, task })
   }
 
   /** The gate was opened or shut. */
@@ -275,6 +282,23 @@ export class Manager implements Uploader, House {
       meta: options.meta ?? {},
     })
     return [task, source]
+  }
+
+  async #stream(stream: ReadableStream<Uint8Array>, options: AddOptions): Promise<Task> {
+    this.parts.prefetch()
+    const [kind, Transfer] = await Promise.all([this.parts.tasks.get(), this.parts.streams.get()])
+    const { name = 'stream', type = '', meta = {} } = options
+    const source: Source = { name, size: 0, type, slice: () => new Blob() }
+    const serverName = (this.options.nameOf ?? nameOf)(source)
+    const subject = { key: this.parts.env.id(), serverName, name, size: 0, type, lastModified: 0, meta }
+    const task = new kind(this, subject, (fate) => new Transfer(this.room, stream, serverName, type, meta, fate))
+    this.#enlist([task])
+    if (options.start !== false) task.start(source)
+    else {
+      task.transfer.source = source
+      task.hold('paused')
+    }
+    return task
   }
 
   #restored(record: ResumeRecord): Task {

@@ -75,8 +75,10 @@ export class Records {
   }
 }
 
+type Looks = Pick<ResumeRecord, 'name' | 'size' | 'relativePath' | 'lastModified'>
+
 /** Whether `source` can be the file of `record`. Its beginning is compared as well before a byte is sent. */
-export function isSame(record: ResumeRecord, source: Source): boolean {
+export function isSame(record: Looks, source: Source): boolean {
   return (
     record.name === source.name &&
     record.size === source.size &&

@@ -1,9 +1,9 @@
 import type { ChunkSizer } from './adapt.js'
 import type { Backoff } from './backoff.js'
-import type { UploadError } from './errors.js'
+import type { UploadError, WarningCode, WarningFacts } from './errors.js'
 import type { Gate } from './gate.js'
 import type { Scheduler } from './scheduler.js'
-import type { BodyPolicy, Caller, Clock, Hasher, Transport } from './seams.js'
+import type { BodyPolicy, Caller, Clock, Hasher, Standing, Transport } from './seams.js'
 import type { Speed } from './speed.js'
 import type { UploaderOptions } from './types.js'
 
@@ -33,9 +33,8 @@ export interface Fate {
   changed(): void
   /** The upload exists on the server; or has grown there. */
   stored(): void
-  /** The server has everything and proves it now. */
-  sealed(): void
+  /** The server has everything and proves it now, or has done so. */
+  sealed(standing?: Standing): void
   failed(error: UploadError): void
-  /** Begun anew, under `name`. */
-  warn(message: string): void
+  warn(code: WarningCode, facts?: WarningFacts): void
 }

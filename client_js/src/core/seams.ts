@@ -18,7 +18,8 @@ export interface Part {
 }
 export interface SourceInfo {
   readonly name: string
-  readonly size: number
+  /** Null: it is told at the end. */
+  readonly size: number | null
   readonly type: string
   readonly meta: Meta
   /** The same key finds the same upload, so that a creation may be repeated. */
@@ -48,7 +49,8 @@ export interface Standing {
 export interface Chunk {
   readonly start: number
   readonly end: number
-  readonly total: number
+  /** Null: nobody knows yet. */
+  readonly total: number | null
   readonly body: Blob | Uint8Array<ArrayBuffer>
   /** In hexadecimal digits. */
   readonly sha256?: string
@@ -62,6 +64,8 @@ export interface Ack {
 export interface Proof {
   readonly size: number
   readonly chunks: number
+  /** The size is told for the first time. */
+  readonly openEnded?: boolean
   readonly sha256?: string
 }
 export interface Caller {
@@ -108,11 +112,16 @@ export interface HttpClient {
   /** The text of the answer as it comes; for server-sent events. */
   stream?(request: HttpRequest): Promise<{ readonly status: number; readonly text: AsyncIterable<string> }>
 }
+export interface Watch {
+  readonly signal?: AbortSignal
+  /** Bytes that are behind it. */
+  onProgress?(done: number): void
+}
 /** SHA-256 in hexadecimal digits, off the main thread. Rejects where the file cannot be read. */
-/** `whole`: of a blob of any size, without holding it in memory. */
 export interface Hasher {
   digest(data: Blob | Uint8Array<ArrayBuffer>): Promise<string>
-  whole?(data: Blob): Promise<string>
+  /** Of a blob of any size, without holding it in memory. Rejects when `signal` says so. */
+  whole?(data: Blob, watch?: Watch): Promise<string>
   close(): void
 }
 export interface ResumeRecord {

@@ -1,10 +1,12 @@
-import { UploadError } from './errors.js'
+import { UploadError, type Warning, type WarningCode, type WarningFacts } from './errors.js'
 import { fileOf } from './handles.js'
 import { TabLock } from './hold.js'
 import type { House, Subject } from './house.js'
 import { bitmap } from './map.js'
+import type { Moving } from './moving.js'
+import { warningOf } from './notices.js'
 import { progressOf, stateOf } from './progress.js'
-import { prove } from './proof.js'
+import { Comparison } from './proof.js'
 import { isSame } from './records.js'
 import type { Fate } from './room.js'
 import type { Part, Ranges, ResumeRecord, Standing } from './seams.js'
@@ -21,7 +23,7 @@ export class Task implements UploadTask, Fate {
   readonly id: string
   readonly name: string
   readonly relativePath?: string
-  readonly transfer: Transfer
+  readonly transfer: Moving
   readonly #lock: TabLock
   record: ResumeRecord | undefined
   error: UploadError | undefined
@@ -31,10 +33,13 @@ export class Task implements UploadTask, Fate {
   #end: End | null = null
   #finishing: TaskView['finishing']
   #sealed = false
+  readonly #comparison = new Comparison()
+  /** Outlives the record, so that what has expired can begin anew. */
+  #handle: FileSystemFileHandle | undefined
   #started = false
   #state: State = 'queued'
   #view: TaskView | null = null
-  #warning: string | undefined
+  #warning: Warning | undefined
   #mirrored: number | undefined
   #unwatch: () => void = () => undefined
   #settle!: { resolve(result: UploadResult): void; reject(error: UploadError): void }
@@ -43,13 +48,14 @@ export class Task implements UploadTask, Fate {
   constructor(
     readonly house: House,
     readonly subject: Subject,
+    streamed?: (fate: Fate) => Moving,
   ) {
     const { key, serverName, name, size, type, meta } = subject
     this.id = key
     this.name = name
     this.relativePath = subject.relativePath
     const told = subject.relativePath ? { relativePath: subject.relativePath, ...meta } : meta
-    this.transfer = new Transfer(house.room, serverName, size, type, told, this)
+    this.transfer = streamed?.(this) ?? new Transfer(house.room, serverName, size, type, told, this)
     this.#lock = new TabLock(house.locks, `onward:${key}`, () => this.#lost())
     this.#promise()
   }
@@ -79,6 +85,11 @@ export class Task implements UploadTask, Fate {
     return !this.#end && !this.#hold && !this.#sealed
   }
 
+  /** Nobody has given its file again. */
+  get lacksFile(): boolean {
+    return this.#hold === 'needs-file' || this.#hold === 'needs-permission'
+  }
+
   /** This tab is the one to tell how far it is. */
   get mine(): boolean {
     return !this.#hold || this.#hold === 'paused'
@@ -100,7 +111,8 @@ export class Task implements UploadTask, Fate {
       id: this.id,
       name: this.name,
       relativePath: this.relativePath,
-      size: subject.size,
+      size: transfer.size,
+      openEnded: transfer.openEnded,
       type: subject.type,
       state: this.#state,
       progress: this.progress,
@@ -116,7 +128,7 @@ export class Task implements UploadTask, Fate {
 
   bitmap(cells: number): Uint8Array {
     const { received, parts, resent, failedAt } = this.transfer
-    const facts = { size: this.subject.size, received: received.list, parts, lanes: this.lanes }
+    const facts = { size: this.transfer.size, received: received.list, parts, lanes: this.lanes }
     return bitmap({ ...facts, resent: resent.list, failed: failedAt.list }, cells)
   }
 
@@ -131,7 +143,8 @@ export class Task implements UploadTask, Fate {
   }
 
   pause(): void {
-    if (this.#end || this.#hold || this.#sealed) return
+    if (this.#end || this.#hold || (this.#sealed && !this.#comparison.claim)) return
+    this.#comparison.stop()
     this.#hold = 'paused'
     this.transfer.halt()
     this.changed()
@@ -144,7 +157,8 @@ export class Task implements UploadTask, Fate {
     else if (this.#hold === 'elsewhere') void this.activate(true)
     else if (this.#hold === 'needs-permission') void this.#fromHandle(true)
     else if (this.#hold === 'paused' || this.#state === 'waiting') {
-      if (this.transfer.source) this.start(this.transfer.source)
+      if (this.#comparison.claim) void this.#conclude(this.#comparison.claim)
+      else if (this.transfer.source) this.start(this.transfer.source)
       else this.hold('needs-file')
     }
   }
@@ -159,15 +173,14 @@ export class Task implements UploadTask, Fate {
     try {
       await transport.remove(session, via, new AbortController().signal)
     } catch {
-      this.warn('the server could not be told; it removes what it has after a while')
+      this.warn('not-told')
     }
   }
 
   async attach(given: Source): Promise<'match' | 'mismatch'> {
-    const { record } = this
     const file = sourceFrom(given)
-    if (!record || !isSame(record, file)) return 'mismatch'
-    const { first } = record
+    if (!isSame(this.subject, file)) return 'mismatch'
+    const { first } = this.transfer
     const { hasher } = this.house.room
     if (first?.sha256 && hasher) {
       const begins = async (): Promise<string> => hasher.digest(await file.slice(0, first.size))
@@ -180,7 +193,9 @@ export class Task implements UploadTask, Fate {
 
   /** The page goes; what is here is found again by its record. */
   leave(): void {
+    this.#comparison.stop()
     this.transfer.halt()
+    this.transfer.close?.()
     this.#unwatch()
     this.#lock.release()
   }
@@ -197,6 +212,16 @@ export class Task implements UploadTask, Fate {
     this.record = record
     this.transfer.adopt(record.session, record.first)
     this.#mirrored = record.acked
+    this.#handle = record.handle
+  }
+
+  /** Asks for each that lacks its file how it stands by now: two at a time, among all other requests. */
+  static async look(tasks: Iterable<Task>): Promise<void> {
+    const rest = [...tasks]
+    const lane = async (): Promise<void> => {
+      for (let task = rest.shift(); task; task = rest.shift()) if (task.lacksFile) await task.transfer.look()
+    }
+    await Promise.all([lane(), lane()])
   }
 
   hold(hold: Hold): void {
@@ -212,7 +237,7 @@ export class Task implements UploadTask, Fate {
     if (this.record?.sealed) return this.sealed()
     const { source } = this.transfer
     if (source) this.start(source)
-    else if (this.record?.handle) await this.#fromHandle(false)
+    else if (this.#handle) await this.#fromHandle(false)
     else this.hold('needs-file')
   }
 
@@ -226,13 +251,13 @@ export class Task implements UploadTask, Fate {
 
   /** Reads the file by its handle; `ask` only in answer to a click. */
   async #fromHandle(ask: boolean): Promise<void> {
-    const handle = this.record?.handle
+    const handle = this.#handle
     if (!handle) return this.hold('needs-file')
     const file = await fileOf(handle, ask)
     if (file === 'not-allowed') return this.hold('needs-permission')
-    if (file === 'gone') this.warn(`${this.name} is no longer where it was`)
+    if (file === 'gone') this.warn('file-gone', { name: this.name })
     else if ((await this.attach(sourceFrom(file, { handle, relativePath: this.relativePath }))) === 'match') return
-    else this.warn(`${this.name} has changed since the upload was begun`)
+    else this.warn('file-changed', { name: this.name })
     this.hold('needs-file')
   }
 
@@ -241,7 +266,7 @@ export class Task implements UploadTask, Fate {
     this.#drop()
     this.transfer.forget()
     this.start(source)
-    this.warn(`another file called ${this.name} was being uploaded; this one begins anew`)
+    this.warn('other-file', { name: this.name })
   }
 
   #lost(): void {
@@ -272,24 +297,26 @@ export class Task implements UploadTask, Fate {
   stored(): void {
     this.#mirrored = undefined
     this.#sealed = false
-    this.#save(false)
+    if (!this.#hold) this.#save(false)
     this.changed()
   }
 
-  warn(message: string): void {
-    this.#warning = message
+  warn(code: WarningCode, facts: WarningFacts = {}): void {
+    this.#warning = warningOf(code, facts)
     if (!this.transfer.session) this.#drop()
-    this.house.warn(this, message)
+    this.house.warn(this, this.#warning)
     this.changed()
   }
 
-  sealed(): void {
+  sealed(standing?: Standing): void {
     this.#sealed = true
+    this.#hold = null
     this.house.room.scheduler.remove(this.transfer)
     this.#save(true)
     const { session } = this.transfer
-    if (session?.status) this.#unwatch = this.house.watch(session, (standing) => this.#heard(standing))
-    else if (session) void this.#conclude({ url: session.url, size: this.subject.size })
+    if (standing?.state === 'done') this.#heard(standing)
+    else if (session?.status) this.#unwatch = this.house.watch(session, (standing) => this.#heard(standing))
+    else if (session) void this.#conclude({ url: session.url, size: this.transfer.size })
     this.changed()
   }
 
@@ -299,14 +326,14 @@ export class Task implements UploadTask, Fate {
   }
 
   #heard(said: Standing | UploadError): void {
-    const { transfer, subject } = this
+    const { transfer } = this
     if (said instanceof UploadError) this.failed(said)
     else if (said.state === 'done') {
-      void this.#conclude(said.result ?? { url: transfer.session?.url ?? '', size: subject.size })
+      void this.#conclude(said.result ?? { url: transfer.session?.url ?? '', size: transfer.size })
     } else if (said.state === 'receiving') {
       this.#sealed = false
       this.#finishing = undefined
-      this.warn('some bytes were damaged on the server; they are sent again')
+      this.warn('damaged')
       if (transfer.source) transfer.reopen()
       else this.hold('needs-file')
     } else if (said.state === 'assembling' || said.state === 'verifying') {
@@ -319,11 +346,17 @@ export class Task implements UploadTask, Fate {
   async #conclude(result: NonNullable<Standing['result']>): Promise<void> {
     const { transfer, house, subject } = this
     const { source, first, proven } = transfer
-    const { name, size } = subject
+    const { name } = subject
+    const { size } = transfer
     const known = first?.size === size ? first.sha256 : undefined
     const evidence = { name, size, source, hasher: house.room.hasher, known, proven, verify: house.verify }
+    this.#hold = null
     try {
-      this.#finish('done', undefined, await prove(transfer.session?.id ?? '', result, evidence))
+      const proof = await this.#comparison.run(transfer.session?.id ?? '', result, evidence, (checking) => {
+        this.#finishing = checking
+        this.changed()
+      })
+      if (proof) this.#finish('done', undefined, proof)
     } catch (error) {
       this.failed(error instanceof UploadError ? error : new UploadError('file-unreadable', String(error)))
     }
@@ -335,9 +368,14 @@ export class Task implements UploadTask, Fate {
     this.error = error
     this.result = result
     this.#hold = null
+    this.#comparison.claim = undefined
+    this.#comparison.stop()
     this.transfer.halt()
     this.#unwatch()
-    if (end !== 'failed') this.#drop()
+    if (end !== 'failed') {
+      this.#drop()
+      this.transfer.close?.()
+    }
     this.#lock.release()
     if (result) this.#settle.resolve(result)
     else if (error) this.#settle.reject(error)
@@ -353,7 +391,7 @@ export class Task implements UploadTask, Fate {
     if (code && LOSES_RECORD.has(code)) this.transfer.forget()
     this.#sealed = false
     if (this.transfer.source) this.start(this.transfer.source)
-    else this.hold('needs-file')
+    else void this.#fromHandle(true)
   }
 
   #derive(): State {

@@ -1,5 +1,5 @@
 /** What a page sees of the client. Sizes are bytes, times milliseconds; what is injected is in `seams.ts`. */
-import type { UploadError } from './errors.js'
+import type { UploadError, Warning } from './errors.js'
 import type {
   BodyPolicy,
   Env,
@@ -16,7 +16,7 @@ import type {
 
 export type * from './seams.js'
 
-/** Where an upload stands. `elsewhere`: another tab has it; `resume()` takes it over. */
+/** Where an upload stands. `elsewhere`: another tab has it; `resume()` takes it over. `checking`: the file is read again here. */
 export type State =
   | 'queued'
   | 'preparing'
@@ -28,6 +28,7 @@ export type State =
   | 'elsewhere'
   | 'verifying'
   | 'assembling'
+  | 'checking'
   | 'done'
   | 'failed'
   | 'cancelled'
@@ -65,9 +66,14 @@ export interface Source {
   readonly handle?: FileSystemFileHandle
   slice(start: number, end: number): Blob | Uint8Array<ArrayBuffer> | Promise<Blob | Uint8Array<ArrayBuffer>>
 }
-export type AddInput = FileList | Iterable<Source> | DataTransfer | ClipboardEvent | DragEvent
+export type Chosen = FileList | Iterable<Source> | DataTransfer | ClipboardEvent | DragEvent
+/** A stream, as of a recorder, is sent as it comes, one chunk held at a time; give it a name. A reload ends it. */
+export type AddInput = Chosen | ReadableStream<Uint8Array>
 export interface AddOptions {
   readonly meta?: Meta
+  /** `name` and `type` of a stream, which has neither by itself. */
+  readonly name?: string
+  readonly type?: string
   readonly start?: boolean
 }
 export interface CancelOptions {
@@ -120,18 +126,26 @@ export interface UploaderOptions {
   readonly env?: Partial<Env>
 }
 
+/** How far the second reading of the file is here, in bytes (`verify: 'whole-file'`). */
+export interface Checking {
+  readonly phase: 'checking'
+  readonly done: number
+  readonly total: number
+}
 /** An immutable view of one upload; the same object as long as nothing has changed. */
 export interface TaskView {
   readonly id: string
   readonly name: string
   readonly relativePath?: string
   readonly size: number
+  /** Where it ends is not known yet: `size` and `progress.total` are of what has come so far. */
+  readonly openEnded?: boolean
   readonly type: string
   readonly state: State
   readonly progress: Progress
-  readonly finishing?: Finishing
+  readonly finishing?: Finishing | Checking
   readonly error?: UploadError
-  readonly warning?: string
+  readonly warning?: Warning
   /** When the next try is due, on the clock of `Date.now()`. */
   readonly retryAt?: number
   readonly result?: UploadResult
@@ -181,7 +195,7 @@ export interface Events {
   added: { readonly tasks: ReadonlyArray<UploadTask> }
   removed: { readonly task: UploadTask }
   state: { readonly task: UploadTask; readonly from: State; readonly to: State }
-  warning: { readonly task: UploadTask; readonly message: string }
+  warning: Warning & { readonly task: UploadTask }
   connection: Connection
 }
 export interface Uploader {

@@ -1,29 +1,24 @@
-import { wait } from './backoff.js'
+import { faultOf, pauseAfter } from './again.js'
 import { Bodies } from './body.js'
-import { errorOf, UploadError } from './errors.js'
-import { isNameTaken, numbered } from './naming.js'
+import { Claim } from './claim.js'
+import { UploadError } from './errors.js'
+import type { Flight, Moving } from './moving.js'
+import { isNameTaken } from './naming.js'
 import { nextPiece, unitsOf } from './plan.js'
 import { ByteRanges } from './ranges.js'
 import type { Fate, Room } from './room.js'
-import type { Job, Worker } from './scheduler.js'
+import type { Job } from './scheduler.js'
 import type { Meta, Part, Standing, UploadSession } from './seams.js'
 import { Speed } from './speed.js'
-import type { Lane, Source } from './types.js'
-
-interface Flight extends Lane {
-  sent: number
-  lane: number
-  /** Lanes there were when it began. */
-  readonly limit: number
-}
+import type { Source } from './types.js'
 
 /** Stopped by hand or by the network, not by a fault. */
 const STOPPED = new UploadError('cancelled', 'stopped')
-const MOST_NAMES = 100
 const MOST_BEGINNINGS = 3
 
 /** The bytes of one file on their way: which are there, which go next, and what a refusal means. */
-export class Transfer implements Worker {
+export class Transfer implements Moving {
+  readonly openEnded = false
   source: Source | null = null
   session: UploadSession | undefined
   received = new ByteRanges()
@@ -32,7 +27,6 @@ export class Transfer implements Worker {
   readonly parts: Part[] = []
   readonly resent = new ByteRanges()
   readonly failedAt = new ByteRanges()
-  /** The run at the beginning of the file, with its digest: what tells this file from another. */
   first: Part | undefined
   blockedUntil = 0
   opening = false
@@ -43,32 +37,29 @@ export class Transfer implements Worker {
   /** Stored at our request, or compared with the file: bytes that are the file's beyond doubt. */
   #own = new ByteRanges()
   #mustAsk = false
+  /** Nobody has given the file yet; how it stands is asked all the same. Called when that is known. */
+  #looks: (() => void) | null = null
   #joined = false
-  #creation: string
-  #nameTry = 0
-  #asked = false
   #beginnings = 0
   #tries = 0
   #lastGood = 0
   #maxChunks = 10_000
   readonly #bodies: Bodies
   #stop = new AbortController()
-  #name: string
+  readonly #claim: Claim
 
   constructor(
     readonly room: Room,
-    readonly named: string,
+    named: string,
     readonly size: number,
     readonly type: string,
     readonly meta: Meta,
     readonly fate: Fate,
   ) {
     this.#bodies = new Bodies(room.hasher, room.body)
-    this.#name = named
-    this.#creation = room.id()
+    this.#claim = new Claim(named, room.id)
   }
 
-  /** Goes on with an upload that was begun before. */
   adopt(session: UploadSession, first: Part | undefined): void {
     this.session = session
     this.first = first
@@ -79,7 +70,6 @@ export class Transfer implements Worker {
     return this.received.covers(0, this.size)
   }
 
-  /** Every byte is known to be the file's by its digest. */
   get proven(): boolean {
     return this.room.hasher !== null && this.#own.covers(0, this.size)
   }
@@ -90,7 +80,6 @@ export class Transfer implements Worker {
     return sum
   }
 
-  /** Patience and back-off begin anew. */
   start(): void {
     this.#tries = 0
     this.#lastGood = this.room.clock.now()
@@ -100,8 +89,17 @@ export class Transfer implements Worker {
     this.fate.changed()
   }
 
+  look(): Promise<void> {
+    this.#lastGood = this.room.clock.now()
+    return new Promise((resolve) => {
+      this.#looks = resolve
+      this.room.scheduler.add(this)
+    })
+  }
+
   /** Nothing more is sent until `start`; what is on its way is broken off at once. */
   halt(): void {
+    this.#looks?.()
     this.breakOff()
     this.room.scheduler.remove(this)
   }
@@ -131,8 +129,7 @@ export class Transfer implements Worker {
     this.parts.length = 0
     this.#mustAsk = false
     this.#joined = false
-    this.#asked = false
-    this.#creation = this.room.id()
+    this.#claim.renew()
   }
 
   /** The server has lost or refused something that it had: what lacks is asked for and sent again. */
@@ -142,7 +139,8 @@ export class Transfer implements Worker {
   }
 
   next(): Job | null {
-    if (!this.source || this.opening || this.blockedUntil > this.room.clock.now()) return null
+    if (this.opening || this.blockedUntil > this.room.clock.now()) return null
+    if (!this.source && !this.#looks) return null
     if (!this.session || this.#mustAsk) return this.flights.size ? null : this.#alone((signal) => this.#open(signal))
     if (this.flights.size && !this.room.transport.outOfOrder) return null
     const taken = new ByteRanges(this.received.list)
@@ -179,22 +177,30 @@ export class Transfer implements Worker {
     const standing = await transport.status(this.session, via, signal)
     signal.throwIfAborted()
     if (!(await this.#believe(standing))) {
+      if (!this.source) throw new UploadError('expired', 'what the server has is of another file')
       this.forget()
-      this.fate.warn('what the server has is of another file; the upload begins anew')
+      this.fate.warn('server-differs')
       return
     }
     signal.throwIfAborted()
     this.#mustAsk = false
     this.fate.stored()
-    if (standing.state !== 'receiving') this.fate.sealed()
+    this.#looks?.()
+    if (standing.state !== 'receiving') this.fate.sealed(standing)
+    // With every byte there it is completed, which takes no file. Else it is asked anew when somebody gives it.
+    if (this.source || this.hasAll) return
+    this.#mustAsk = true
+    this.#looks = null
+    this.room.scheduler.remove(this)
   }
 
   async #begin(signal: AbortSignal): Promise<void> {
     const { transport, via, options, sizer } = this.room
+    const claim = this.#claim
     for (;;) {
-      const info = { name: this.#name, size: this.size, type: this.type, meta: this.meta, key: this.#creation }
-      const repeated = this.#asked
-      this.#asked = true
+      const info = { name: claim.name, size: this.size, type: this.type, meta: this.meta, key: claim.key }
+      const repeated = claim.asked
+      claim.asked = true
       const begun = await transport.create(info, via, signal).catch((error: unknown) => {
         if (error instanceof UploadError && isNameTaken(error)) return error
         throw error
@@ -211,22 +217,15 @@ export class Transfer implements Worker {
           if (limits.maxChunk) sizer.cap(limits.maxChunk)
           this.#maxChunks = limits.maxChunks ?? this.#maxChunks
           this.fate.stored()
-          if (standing && standing.state !== 'receiving') this.fate.sealed()
+          if (standing && standing.state !== 'receiving') this.fate.sealed(standing)
           return
         }
       }
-      if (options.onNameTaken === 'fail' || this.#nameTry >= MOST_NAMES) {
-        throw new UploadError('name-taken', `the server has another file called ${this.#name}`)
+      if (options.onNameTaken === 'fail' || claim.isSpent) {
+        throw new UploadError('name-taken', `the server has another file called ${claim.name}`)
       }
-      this.#rename()
+      claim.rename()
     }
-  }
-
-  #rename(): void {
-    this.#nameTry += 1
-    this.#asked = false
-    this.#creation = this.room.id()
-    this.#name = numbered(this.named, this.#nameTry + 1)
   }
 
   /** Takes over what the server has. False if it is not of this file. Throws if the upload is over. */
@@ -335,10 +334,8 @@ export class Transfer implements Worker {
 
   #refused(thrown: unknown, flight?: Flight): void {
     const { room } = this
-    const error = errorOf(thrown, !this.session)
+    const error = faultOf(room, thrown, this.session, flight)
     if (flight) this.failedAt.add(flight.start, flight.end)
-    if (error.code === 'stalled') room.scheduler.narrow(flight?.limit)
-    if (error.code === 'network' || error.code === 'stalled') room.gate.suspect()
     if (this.#helped(error, flight)) {
       this.retries += 1
       return
@@ -347,15 +344,12 @@ export class Transfer implements Worker {
     const unclear = !flight || !room.transport.outOfOrder || flight.sent >= flight.end - flight.start
     if (this.session && (unclear || error.code === 'locked')) this.#mustAsk = true
     this.#tries += 1
-    const { shouldRetry } = room.options.retry ?? {}
-    const patient = room.clock.now() - this.#lastGood < room.maxElapsedMs
-    if (!error.retryable || !patient || shouldRetry?.(error, this.#tries) === false) {
+    const pause = pauseAfter(room, error, this.#tries, this.#lastGood)
+    if (pause === null) {
       this.fate.failed(error)
       return
     }
     this.retries += 1
-    const later = error.code === 'quota'
-    const pause = wait(room.backoff, this.#tries, room.random(), later, error.retryAfterMs)
     this.blockedUntil = Math.max(this.blockedUntil, room.clock.now() + pause)
   }
 
@@ -364,20 +358,20 @@ export class Transfer implements Worker {
     const { sizer } = this.room
     switch (error.code) {
       case 'expired':
-        if (!this.session || ++this.#beginnings > MOST_BEGINNINGS) return false
+        if (!this.source || !this.session || ++this.#beginnings > MOST_BEGINNINGS) return false
         this.forget()
-        this.fate.warn('the upload is no longer on the server; it begins anew')
+        this.fate.warn('begun-anew')
         return true
       case 'conflict':
-        if (!this.#joined || this.#nameTry >= MOST_NAMES) return false
+        if (!this.#joined || this.#claim.isSpent) return false
         this.forget()
-        this.#rename()
-        this.fate.warn(`another file with this name is being uploaded; this one is now called ${this.#name}`)
+        this.#claim.rename()
+        this.fate.warn('renamed', { name: this.#claim.name })
         return true
       case 'too-large':
         if (!flight || error.problem === 'upload-too-large') return false
         if (!sizer.refused(flight.end - flight.start, error.limit)) return false
-        this.fate.warn(`the server takes at most ${error.limit ?? sizer.size} bytes at a time; chunks are smaller now`)
+        this.fate.warn('smaller-chunks', { bytes: error.limit ?? sizer.size })
         return true
       case 'locked':
         if (error.problem !== 'already-complete' && error.problem !== 'incomplete') return false

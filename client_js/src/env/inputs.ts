@@ -1,5 +1,5 @@
 import { sourceFrom } from '../core/source.js'
-import type { AddInput, Source } from '../core/types.js'
+import type { Chosen, Source } from '../core/types.js'
 
 const folders = () => import('./folders.js')
 
@@ -11,7 +11,7 @@ interface HandleGiver {
  * The files of what was chosen, dropped or pasted, folders walked through. All that the browser shows only during the
  * event is read before this returns; the rest follows.
  */
-export function sourcesOf(input: AddInput): Promise<Source[]> {
+export function sourcesOf(input: Chosen): Promise<Source[]> {
   const transfer = transferOf(input)
   if (!transfer) return Promise.resolve(Array.from(input as Iterable<Source>, (file) => sourceFrom(file)))
   const found: Promise<Source[]>[] = []
@@ -20,7 +20,7 @@ export function sourcesOf(input: AddInput): Promise<Source[]> {
   return Promise.all(found).then((lists) => lists.flat())
 }
 
-function transferOf(input: AddInput): DataTransfer | null {
+function transferOf(input: Chosen): DataTransfer | null {
   if ('dataTransfer' in input) return input.dataTransfer
   if ('clipboardData' in input) return input.clipboardData
   return 'types' in input && 'items' in input ? input : null

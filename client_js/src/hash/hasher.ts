@@ -9,7 +9,7 @@ export function hasher(): Hasher {
   if (typeof Worker !== 'undefined') return new HashPool(startWorker, () => here.get())
   return {
     digest: async (data) => (await here.get()).digest(data),
-    whole: async (data) => (await here.get()).whole?.(data) ?? '',
+    whole: async (data, watch) => (await here.get()).whole?.(data, watch) ?? '',
     close: () => undefined,
   }
 }

@@ -1,20 +1,29 @@
-import type { Hasher } from '../core/seams.js'
+import type { Hasher, Watch } from '../core/seams.js'
 
-export interface Ask {
-  readonly id: number
-  readonly kind: 'digest' | 'whole'
-  readonly data: Blob | Uint8Array<ArrayBuffer>
-}
+type Bytes = Blob | Uint8Array<ArrayBuffer>
+export type Ask =
+  | { readonly id: number; readonly kind: 'digest'; readonly data: Bytes }
+  | { readonly id: number; readonly kind: 'whole'; readonly data: Blob }
+  | { readonly id: number; readonly kind: 'stop' }
+/** A digest, why there is none, or how far it is. */
 export interface Told {
   readonly id: number
+  readonly done?: number
   readonly hex?: string
   readonly error?: { readonly name: string; readonly message: string }
+}
+
+interface Asked {
+  resolve(hex: string): void
+  reject(error: Error): void
+  retry(): void
+  readonly watch: Watch
 }
 
 /** Hashes in workers, made when the first digest is asked for. */
 export class HashPool implements Hasher {
   readonly #workers: Worker[] = []
-  readonly #waiting = new Map<number, { resolve(hex: string): void; reject(error: Error): void; retry(): void }>()
+  readonly #waiting = new Map<number, Asked>()
   #broken = false
   #last = 0
 
@@ -25,12 +34,16 @@ export class HashPool implements Hasher {
     readonly size = 2,
   ) {}
 
-  digest(data: Blob | Uint8Array<ArrayBuffer>): Promise<string> {
-    return this.#ask('digest', data)
+  digest(data: Bytes): Promise<string> {
+    return this.#ask(
+      (id) => ({ id, kind: 'digest', data }),
+      async () => (await this.here()).digest(data),
+    )
   }
 
-  whole(data: Blob): Promise<string> {
-    return this.#ask('whole', data)
+  whole(data: Blob, watch: Watch = {}): Promise<string> {
+    const without = async (): Promise<string> => (await this.here()).whole?.(data, watch) ?? ''
+    return this.#ask((id) => ({ id, kind: 'whole', data }), without, watch)
   }
 
   close(): void {
@@ -39,23 +52,28 @@ export class HashPool implements Hasher {
     this.#waiting.clear()
   }
 
-  async #ask(kind: Ask['kind'], data: Blob | Uint8Array<ArrayBuffer>): Promise<string> {
-    if (this.#broken) return this.#without(kind, data)
+  /** `without`: the same, where there is no worker to ask. */
+  async #ask(ask: (id: number) => Ask, without: () => Promise<string>, watch: Watch = {}): Promise<string> {
+    if (this.#broken) return without()
     const id = ++this.#last
     return new Promise((resolve, reject) => {
-      const retry = (): void => void this.#without(kind, data).then(resolve, reject)
-      this.#waiting.set(id, { resolve, reject, retry })
+      const retry = (): void => void without().then(resolve, reject)
+      this.#waiting.set(id, { resolve, reject, retry, watch })
+      watch.signal?.addEventListener('abort', () => this.#stop(id))
       try {
-        this.#worker(id).postMessage({ id, kind, data } satisfies Ask)
+        this.#worker(id).postMessage(ask(id))
       } catch {
         this.#give_up()
       }
     })
   }
 
-  async #without(kind: Ask['kind'], data: Blob | Uint8Array<ArrayBuffer>): Promise<string> {
-    const hasher = await this.here()
-    return kind === 'whole' && hasher.whole && data instanceof Blob ? hasher.whole(data) : hasher.digest(data)
+  #stop(id: number): void {
+    const asked = this.#waiting.get(id)
+    if (!asked) return
+    this.#waiting.delete(id)
+    this.#workers[id % this.size]?.postMessage({ id, kind: 'stop' } satisfies Ask)
+    asked.reject(new DOMException('stopped', 'AbortError'))
   }
 
   #worker(id: number): Worker {
@@ -69,8 +87,12 @@ export class HashPool implements Hasher {
     return worker
   }
 
-  #told({ id, hex, error }: Told): void {
+  #told({ id, hex, error, done }: Told): void {
     const asked = this.#waiting.get(id)
+    if (done !== undefined) {
+      asked?.watch.onProgress?.(done)
+      return
+    }
     this.#waiting.delete(id)
     if (hex !== undefined) asked?.resolve(hex)
     else asked?.reject(Object.assign(new Error(error?.message), { name: error?.name ?? 'Error' }))

@@ -12,11 +12,13 @@ export const sha256: Hasher = {
   },
 
   /** The browser's own takes only what is in memory; a file of any size goes through WebAssembly, block by block. */
-  async whole(data) {
+  async whole(data, { signal, onProgress } = {}) {
     const { createHash } = await import('./wasm.js')
     const hash = await createHash()
     for (let at = 0; at < data.size; at += BLOCK) {
       hash.update(new Uint8Array(await data.slice(at, at + BLOCK).arrayBuffer()))
+      signal?.throwIfAborted()
+      onProgress?.(Math.min(at + BLOCK, data.size))
     }
     return hash.digest()
   },

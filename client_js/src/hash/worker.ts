@@ -8,8 +8,16 @@ interface Scope {
 }
 const scope = globalThis as unknown as Scope
 
-scope.onmessage = ({ data: { id, kind, data } }) => {
-  const work = kind === 'whole' && data instanceof Blob ? sha256.whole?.(data) : sha256.digest(data)
+/** What can be stopped: digests of whole files. */
+const stops = new Map<number, AbortController>()
+
+scope.onmessage = ({ data: ask }) => {
+  const { id } = ask
+  if (ask.kind === 'stop') {
+    stops.get(id)?.abort()
+    return
+  }
+  const work = ask.kind === 'whole' ? whole(id, ask.data) : sha256.digest(ask.data)
   work?.then(
     (hex) => scope.postMessage({ id, hex }),
     (error: unknown) => {
@@ -17,4 +25,11 @@ scope.onmessage = ({ data: { id, kind, data } }) => {
       scope.postMessage({ id, error: { name, message } })
     },
   )
+}
+
+function whole(id: number, data: Blob): Promise<string> | undefined {
+  const stop = new AbortController()
+  stops.set(id, stop)
+  const onProgress = (done: number): void => scope.postMessage({ id, done })
+  return sha256.whole?.(data, { signal: stop.signal, onProgress }).finally(() => stops.delete(id))
 }

@@ -2,6 +2,10 @@ import { UploadError } from '../core/errors.js'
 import type { Caller, Clock, HttpClient, HttpRequest, HttpResponse } from '../core/seams.js'
 import type { HeaderSource } from '../core/types.js'
 
+const AGAIN = 1000
+/** That a browser has to a host. */
+const CONNECTIONS = 6
+
 export interface CallOptions {
   readonly net: HttpClient
   readonly clock: Clock
@@ -23,13 +27,48 @@ export async function headersFor(
   return { ...given, ...own }
 }
 
-/** Sends with the page's headers, once again after a 401, and never waits for a connection that has fallen silent. */
+/**
+ * Sends with the page's headers, once again after a 401, and never waits for a connection that has fallen silent. Of
+ * requests that are refused together one has the page renew its headers; the others wait for that.
+ */
 export class HttpCaller implements Caller {
+  /** How often headers were renewed. */
+  #age = 0
+  #renewal: Promise<unknown> | undefined
+
   constructor(readonly options: CallOptions) {}
 
   async call(request: Omit<HttpRequest, 'credentials' | 'signal'>, signal: AbortSignal): Promise<HttpResponse> {
+    const age = this.#age
     const answer = await this.#once(request, signal, false)
-    return answer.status === 401 ? this.#once(request, signal, true) : answer
+    if (answer.status !== 401) return answer
+    const isFirst = age === this.#age
+    if (isFirst) this.#age += 1
+    return this.#once(request, signal, isFirst)
+  }
+
+  /**
+   * Whether there is an answer, whatever it says. A question that nothing is heard of is put again each second, on
+   * another connection: those that died in silence are found out side by side, and all are closed in the end.
+   */
+  async reach(url: string): Promise<boolean> {
+    const stop = new AbortController()
+    let cancel = (): void => undefined
+    try {
+      return await new Promise<boolean>((resolve) => {
+        const ask = (left: number): void => {
+          if (left > 0) cancel = this.options.clock.after(AGAIN, () => ask(left - 1))
+          this.call({ method: 'HEAD', url, headers: {} }, stop.signal).then(
+            () => resolve(true),
+            () => resolve(false),
+          )
+        }
+        ask(CONNECTIONS - 1)
+      })
+    } finally {
+      cancel()
+      stop.abort()
+    }
   }
 
   async #once(
@@ -75,7 +114,11 @@ export class HttpCaller implements Caller {
 
   async #headers(request: { headers: Record<string, string>; method: string; url: string }, refresh: boolean) {
     try {
-      return await headersFor(this.options.headers, request.headers, request.method, request.url, refresh)
+      if (!refresh) await this.#renewal
+      const asked = headersFor(this.options.headers, request.headers, request.method, request.url, refresh)
+      // Whether it succeeds is told to the one who has asked.
+      if (refresh) this.#renewal = asked.catch(() => undefined)
+      return await asked
     } catch (cause) {
       throw new UploadError('auth', 'the headers for a request could not be had', { retryable: true, cause })
     }

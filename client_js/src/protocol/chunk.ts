@@ -13,7 +13,7 @@ export class ChunkTransport implements Transport {
   }
 
   async create(info: SourceInfo, via: Caller, signal: AbortSignal) {
-    const body = JSON.stringify({ name: info.name, size: info.size, metadata: info.meta })
+    const body = JSON.stringify({ name: info.name, size: info.size ?? undefined, metadata: info.meta })
     const headers = { 'Content-Type': 'application/json', 'Idempotency-Key': `"${info.key}"` }
     const answer = taken(await via.call({ method: 'POST', url: this.#endpoint, headers, body }, signal))
     const said = jsonOf(answer)
@@ -50,8 +50,8 @@ export class ChunkTransport implements Transport {
     const headers: Record<string, string> = {
       'Content-Type': 'application/octet-stream',
       'Upload-Offset': String(chunk.start),
-      'Upload-Length': String(chunk.total),
     }
+    if (chunk.total !== null) headers['Upload-Length'] = String(chunk.total)
     if (chunk.sha256) headers['Content-Digest'] = `sha-256=:${hexToBase64(chunk.sha256)}:`
     const { body } = chunk
     const answer = taken(await via.call({ method: 'PUT', url: session.url, headers, body, onProgress }, signal))

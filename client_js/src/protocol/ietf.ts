@@ -29,7 +29,7 @@ export class IetfTransport implements Transport {
         'Content-Type': info.type || 'application/octet-stream',
         'Content-Disposition': `attachment; filename*=UTF-8''${encode(info.name)}`,
         'Upload-Complete': '?0',
-        'Upload-Length': String(info.size),
+        ...(info.size !== null && { 'Upload-Length': String(info.size) }),
         'Idempotency-Key': `"${info.key}"`,
       }),
     )

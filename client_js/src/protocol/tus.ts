@@ -25,7 +25,7 @@ export class TusTransport implements Transport {
     const words = { ...info.meta, filename: info.name, ...(info.type && { filetype: info.type }) }
     const answer = taken(
       await send(via, signal, 'POST', this.endpoint, {
-        'Upload-Length': String(info.size),
+        ...(info.size === null ? { 'Upload-Defer-Length': '1' } : { 'Upload-Length': String(info.size) }),
         'Upload-Metadata': encodeMetadata(words),
         'Idempotency-Key': `"${info.key}"`,
       }),
@@ -53,7 +53,8 @@ export class TusTransport implements Transport {
   async complete(session: UploadSession, proof: Proof, via: Caller, signal: AbortSignal): Promise<UploadSession> {
     if (session.status) return session
     // Nothing at the end of a complete upload: the answer says where it is followed.
-    const headers = { 'Content-Type': BYTES, 'Upload-Offset': String(proof.size) }
+    const headers: Record<string, string> = { 'Content-Type': BYTES, 'Upload-Offset': String(proof.size) }
+    if (proof.openEnded) headers['Upload-Length'] = String(proof.size)
     const answer = taken(await send(via, signal, 'PATCH', session.url, headers))
     return monitored(answer, session) ?? session
   }

@@ -1,6 +1,6 @@
 /** `<onward-upload endpoint="/upload" multiple>`: uploads on any page, inside any form, without a line of script. */
 
-import type { AddInput, Protocol, Uploader, UploaderOptions, UploadTask } from '../core/types.js'
+import type { AddInput, AddOptions, Protocol, Uploader, UploaderOptions, UploadTask } from '../core/types.js'
 import { createUploader } from '../create.js'
 import { chooseLanguage, type Dictionary, isLoaded, loadLanguage, Words } from './i18n/index.js'
 import { Panel } from './panel.js'
@@ -65,6 +65,12 @@ export class OnwardUpload extends Element {
   /** Options that no attribute can hold, such as `headers`; set them before the first file is added. */
   set options(options: Partial<UploaderOptions>) {
     this.#options = options
+    if (!this.#isOurs) return
+    // The page's script runs after the element has come: what it has begun to restore is restored with these.
+    this.#detach()
+    this.#dispose()
+    this.#uploader = undefined
+    if (this.isConnected) this.connectedCallback()
   }
 
   /** Words to use instead of the built-in ones, by their keys. */
@@ -91,8 +97,8 @@ export class OnwardUpload extends Element {
   }
 
   /** As if somebody had chosen these files. */
-  add(input: AddInput): Promise<UploadTask[]> {
-    return this.#panel?.add(input) ?? this.uploader.add(input)
+  add(input: AddInput, options?: AddOptions): Promise<UploadTask[]> {
+    return this.#panel?.add(input, options) ?? this.uploader.add(input, options)
   }
 
   /** Says something else below the title of the drop zone. */

@@ -1,11 +1,12 @@
 /** Where files are dropped, and below it the uploads. The element and the page show this. */
 
 import type { UploadError } from '../core/errors.js'
-import type { AddInput, Source, Uploader, UploadTask } from '../core/types.js'
+import type { AddInput, AddOptions, Source, Uploader, UploadTask } from '../core/types.js'
+import { sourcesOf } from '../env/inputs.js'
 import { h, setAttribute, setText } from './dom.js'
 import { type DropOptions, DropZone } from './dropzone.js'
 import { learn, type Words } from './i18n/index.js'
-import { isAccepted, matched, plainFiles } from './picking.js'
+import { isAccepted, matched } from './picking.js'
 import { ACTIVE } from './states.js'
 import { addStyles } from './styles.js'
 import type { Uploads } from './uploads.js'
@@ -89,18 +90,19 @@ export class Panel {
   }
 
   /** Takes files, gives those that unfinished uploads lack to them, and begins with the others. */
-  async add(input: AddInput): Promise<UploadTask[]> {
+  async add(input: AddInput, options?: AddOptions): Promise<UploadTask[]> {
     this.#notice.hidden = true
     this.#batch += 1
     try {
+      if ('getReader' in input) return this.#added(await this.#uploader.add(input, options))
       const { accept, multiple } = this.#options
       const unfinished = this.#uploader.tasks.filter((task) => task.state === 'needs-file')
       const isFree = multiple && accept === '' && unfinished.length === 0
-      const files = isFree ? null : this.#wanted(sourcesOf(input))
-      if (!files) return this.#added(await this.#uploader.add(input))
+      if (isFree) return this.#added(await this.#uploader.add(input, options))
+      const files = this.#wanted(await sourcesOf(input))
       if (files.length === 0) return []
       const { pairs, rest } = matched(files, unfinished)
-      const added = rest.length > 0 ? await this.#uploader.add(rest) : []
+      const added = rest.length > 0 ? await this.#uploader.add(rest, options) : []
       for (const [task, file] of pairs) {
         if ((await task.attach(file)) === 'mismatch') this.#say(`${task.name}: ${this.#words.text('say.mismatch')}`)
       }
@@ -113,9 +115,8 @@ export class Panel {
   }
 
   /** Those of the files that may be added here; a dialog keeps to it by itself, a drop does not. */
-  #wanted(files: Source[] | null): Source[] | null {
+  #wanted(files: Source[]): Source[] {
     const { accept, multiple } = this.#options
-    if (!files) return null
     const refused = files.filter((file) => !isAccepted(file, accept))
     if (refused.length > 0) {
       const names = refused.slice(0, NAMED).map((file) => file.name)
@@ -202,11 +203,4 @@ export class Panel {
   #tick(): void {
     if (this.#uploader.tasks.some((task) => task.view.retryAt !== undefined)) this.#later()
   }
-}
-
-/** Files that can be told apart before they are added; null for what only the uploader can read. */
-function sourcesOf(input: AddInput): Source[] | null {
-  if (Symbol.iterator in input) return [...input]
-  const data = 'dataTransfer' in input ? input.dataTransfer : 'clipboardData' in input ? input.clipboardData : input
-  return data ? plainFiles(data as DataTransfer) : null
 }

@@ -1,6 +1,6 @@
 /** How an upload stands, said for a person. Views in, words out: nothing here knows the DOM. */
 
-import type { UploadError } from '../core/errors.js'
+import type { UploadError, Warning } from '../core/errors.js'
 import type { State, TaskView } from '../core/types.js'
 import type { Words } from './i18n/index.js'
 
@@ -30,6 +30,7 @@ const TONES: Readonly<Record<State, Tone>> = {
   elsewhere: 'calm',
   verifying: 'active',
   assembling: 'active',
+  checking: 'active',
   done: 'done',
   failed: 'fail',
   cancelled: 'calm',
@@ -46,18 +47,27 @@ const ACTIONS: Readonly<Record<State, readonly Action[]>> = {
   elsewhere: ['here'],
   verifying: [],
   assembling: [],
+  checking: ['pause', 'cancel'],
   done: ['remove'],
   failed: ['retry', 'remove'],
   cancelled: ['remove'],
 }
 
 /** Errors that a second try of the same file cannot mend. */
-const FINAL: ReadonlySet<string> = new Set(['too-large', 'name-taken', 'conflict', 'file-changed', 'file-unreadable'])
+const FINAL: ReadonlySet<string> = new Set([
+  'too-large',
+  'name-taken',
+  'conflict',
+  'file-changed',
+  'file-unreadable',
+  'stream-over',
+])
 
 /** The share of the bytes that is acknowledged, or that the worker has behind it. */
 export function shareOf(view: TaskView): number {
   const { finishing, progress, state } = view
   if (state === 'done') return 1
+  if (view.openEnded) return 0
   if (finishing && finishing.total > 0) return Math.min(1, finishing.done / finishing.total)
   return progress.total > 0 ? Math.min(1, progress.acked / progress.total) : 0
 }
@@ -79,10 +89,7 @@ export function phraseOf(view: TaskView, words: Words, now: number): Phrase {
 function labelOf(view: TaskView, words: Words): string {
   const label = words.text(`state.${view.state}`)
   const { finishing } = view
-  return finishing &&
-    finishing.done > 0 &&
-    finishing.total > 0 &&
-    (view.state === 'verifying' || view.state === 'assembling')
+  return finishing && finishing.done > 0 && finishing.total > 0 && view.state === finishing.phase
     ? `${label} ${words.formats.percent(finishing.done / finishing.total)}`
     : label
 }
@@ -91,7 +98,8 @@ function figuresOf(view: TaskView, words: Words): string {
   const { formats } = words
   const { acked, bytesPerSecond, etaSeconds, total } = view.progress
   if (view.state === 'done') return formats.bytes(view.size)
-  const said = [words.text('say.of', { done: formats.bytes(acked), size: formats.bytes(total || view.size) })]
+  const of = { done: formats.bytes(acked), size: formats.bytes(total || view.size) }
+  const said = [view.openEnded ? of.done : words.text('say.of', of)]
   if (view.state === 'uploading' && bytesPerSecond > 0) {
     said.push(formats.speed(bytesPerSecond))
     if (etaSeconds !== null) said.push(words.text('say.left', { time: formats.duration(etaSeconds) }))
@@ -123,15 +131,19 @@ function sentenceOf(view: TaskView, words: Words, now: number): string {
     return words.text(key, { size: formats.bytes(view.size) })
   }
   if (state === 'queued') return ''
-  const done = formats.bytes(view.progress.acked)
-  const said = words.text(`say.${state}`, { done, size: formats.bytes(view.size) })
+  const { acked, total } = view.progress
+  const done = formats.bytes(acked)
+  // What had all its bytes stays on the server.
+  const isLate = state === 'cancelled' && total > 0 && acked >= total
+  const said = words.text(isLate ? 'say.cancelledLate' : `say.${state}`, { done, size: formats.bytes(view.size) })
+  if (state === 'needs-file' && view.warning) return `${detour(view.warning, words)} ${said}`
   const wait = state === 'waiting' && view.retryAt !== undefined ? (view.retryAt - now) / 1000 : 0
   return wait > 0 ? `${said} ${words.text('net.retryIn', { time: formats.duration(wait) })}.` : said
 }
 
-/** The client warns in English sentences; readers of other languages are told that it did. */
-function detour(warning: string, words: Words): string {
-  return words.lang === 'en' ? `${warning.charAt(0).toUpperCase()}${warning.slice(1)}.` : words.text('say.detour')
+/** What was in the way, and that it goes on around it. */
+function detour({ code, name = '', bytes = 0 }: Warning, words: Words): string {
+  return words.text(`warning.${code}`, { name, size: words.formats.bytes(bytes) })
 }
 
 /** What went wrong and what can be done about it, in a sentence of the reader's language. */

@@ -35,12 +35,6 @@ async function withHandle(handle: FileSystemFileHandle): Promise<Source> {
   return Object.defineProperty(file, 'handle', { value: handle }) as File & { handle: FileSystemFileHandle }
 }
 
-/** Files of a drop or paste that are no folders, or null if there are folders among them. */
-export function plainFiles(data: DataTransfer): File[] | null {
-  const isFolder = [...data.items].some((item) => item.webkitGetAsEntry?.()?.isDirectory)
-  return isFolder ? null : [...data.files]
-}
-
 /** True if what is dragged or pasted has files in it. */
 export function hasFiles(data: DataTransfer | null): data is DataTransfer {
   return data?.types.includes('Files') ?? false

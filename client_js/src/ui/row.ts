@@ -142,13 +142,19 @@ export class Row {
     const { words } = this.#host
     const { formats } = words
     const share = shareOf(view)
+    const isOpen = view.openEnded === true && view.state !== 'done'
     const { acked, inFlight, total } = view.progress
     const reached = total > 0 ? Math.min(1, (acked + inFlight) / total) : share
     this.#acked.style.setProperty('transform', `scaleX(${share})`)
-    this.#flight.style.setProperty('transform', `scaleX(${view.finishing ? share : Math.max(share, reached)})`)
-    setAttribute(this.#bar, 'aria-valuenow', String(Math.floor(share * 100)))
+    this.#flight.style.setProperty(
+      'transform',
+      `scaleX(${isOpen ? 1 : view.finishing ? share : Math.max(share, reached)})`,
+    )
+    this.#bar.classList.toggle('open', isOpen)
+    // Without a value it is a bar whose end nobody knows.
+    setAttribute(this.#bar, 'aria-valuenow', isOpen ? null : String(Math.floor(share * 100)))
     const said = { percent: formats.percent(share), done: formats.bytes(acked), size: formats.bytes(view.size) }
-    setAttribute(this.#bar, 'aria-valuetext', words.text('aria.barValue', said))
+    setAttribute(this.#bar, 'aria-valuetext', isOpen ? said.done : words.text('aria.barValue', said))
   }
 
   #offer(actions: readonly Action[], view: TaskView): void {

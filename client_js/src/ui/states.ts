@@ -10,6 +10,7 @@ export const ACTIVE: ReadonlySet<State> = new Set<State>([
   'waiting',
   'verifying',
   'assembling',
+  'checking',
 ])
 /** States that a reload leaves behind, for somebody to decide on. */
 export const UNFINISHED: ReadonlySet<State> = new Set<State>(['needs-file', 'needs-permission'])

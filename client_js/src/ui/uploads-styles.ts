@@ -46,11 +46,14 @@ export const STYLES = `
 .bar i { position: absolute; inset: 0; transform-origin: 0 50%; transform: scaleX(0); transition: transform 200ms linear; }
 :host(:dir(rtl)) .bar i { transform-origin: 100% 50%; }
 .bar .flight { background: var(--_pale); }
+.bar.open .flight { animation: open 1.4s ease-in-out infinite alternate; }
+@keyframes open { from { opacity: 0.3; } }
+@media (prefers-reduced-motion: reduce) { .bar .flight { animation: none; } }
 .bar .acked { background: var(--_tone); }
 .row[data-tone=calm] .acked, .row[data-tone=wait] .acked, .row[data-tone=ask] .acked { background: color-mix(in srgb, var(--_accent) 55%, var(--_muted)); }
 .row[data-state=verifying] .acked, .row[data-state=assembling] .acked { background: var(--_proven); }
-.row[data-state=verifying] .bar, .row[data-state=assembling] .bar { background: var(--_accent); }
-.row[data-state=verifying] .flight, .row[data-state=assembling] .flight { display: none; }
+.row:is([data-state=verifying], [data-state=assembling], [data-state=checking]) .bar { background: var(--_accent); }
+.row:is([data-state=verifying], [data-state=assembling], [data-state=checking]) .flight { display: none; }
 .facts { grid-column: 2 / -1; display: flex; flex-wrap: wrap; gap: 0 0.75rem; color: var(--_muted); font-size: 0.875em; }
 .state { color: var(--_tone); font-weight: 600; }
 .trouble { margin-inline-start: auto; padding-inline-end: 0.4rem; }

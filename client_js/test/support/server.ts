@@ -112,7 +112,7 @@ export class FakeServer implements HttpClient {
     return this.#store(request, file, body)
   }
 
-  #create(request: HttpRequest, said: { name: string; size: number; metadata: Record<string, string> }): HttpResponse {
+  #create(request: HttpRequest, said: { name: string; size?: number; metadata: Record<string, string> }): HttpResponse {
     const key = request.headers['Idempotency-Key'] ?? ''
     const mine = [...this.files.values()].find((one) => one.key === key)
     const held =
@@ -121,8 +121,8 @@ export class FakeServer implements HttpClient {
         (one) => one.name === said.name && !['failed', 'cancelled', 'expired'].includes(one.state),
       )
     if (!mine && held?.state === 'done') return problem(409, 'name-taken')
-    if (held && held.size !== said.size) return problem(409, 'length-conflict')
-    const file = held ?? this.keep(said.name, said.size, key, said.metadata)
+    if (held && said.size !== undefined && held.size !== said.size) return problem(409, 'length-conflict')
+    const file = held ?? this.keep(said.name, said.size ?? 0, key, said.metadata)
     const limits = { max_chunk: 64 << 20, max_chunks: 10_000, max_size: 2 ** 40 }
     return answer(held ? 200 : 201, { id: file.id, state: file.state, limits, urls: {} })
   }
@@ -160,6 +160,13 @@ export class FakeServer implements HttpClient {
   }
 
   put(file: Kept, at: number, body: Uint8Array): void {
+    if (at + body.length > file.size) {
+      // Its length was not told: it is as long as what has come.
+      const longer = new Uint8Array(at + body.length)
+      longer.set(file.bytes)
+      file.bytes = longer
+      file.size = longer.length
+    }
     file.bytes.set(body, at)
     file.ranges.add(at, at + body.length)
     file.parts.push({ offset: at, size: body.length, sha256: sha(body) })

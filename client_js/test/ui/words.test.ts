@@ -6,49 +6,12 @@ import { wordsIn } from '../../demo/words.js'
 import type { ErrorCode } from '../../src/core/errors.js'
 import type { State } from '../../src/core/types.js'
 import de from '../../src/ui/i18n/de.json' with { type: 'json' }
-import first from '../../src/ui/i18n/en.json' with { type: 'json' }
-import later from '../../src/ui/i18n/en.uploads.json' with { type: 'json' }
 import { chooseLanguage, type Dictionary, isLoaded, LANGUAGES, loadLanguage, Words } from '../../src/ui/i18n/index.js'
 import { explain, phraseOf } from '../../src/ui/phrases.js'
+import { CODES, english as en, STATES } from './codes.js'
 import './english.js'
 import { failure, ScriptedUploader } from './scripted.js'
 
-/** Complete by its type: a code that is added to the client lacks here until it has its texts. */
-const CODES: Record<ErrorCode, true> = {
-  network: true,
-  stalled: true,
-  offline: true,
-  http: true,
-  checksum: true,
-  'file-changed': true,
-  'file-unreadable': true,
-  'too-large': true,
-  expired: true,
-  auth: true,
-  locked: true,
-  quota: true,
-  conflict: true,
-  failed: true,
-  'name-taken': true,
-  cancelled: true,
-}
-const STATES: Record<State, true> = {
-  queued: true,
-  preparing: true,
-  uploading: true,
-  waiting: true,
-  paused: true,
-  'needs-file': true,
-  'needs-permission': true,
-  elsewhere: true,
-  verifying: true,
-  assembling: true,
-  done: true,
-  failed: true,
-  cancelled: true,
-}
-
-const en = { ...first, ...later }
 const languages: Record<string, Dictionary> = { en, de }
 const pageWords: Record<string, Dictionary> = { en: pageEn, de: pageDe }
 

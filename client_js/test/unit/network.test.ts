@@ -115,3 +115,29 @@ test('without probes only the browser or a person opens the gate', async () => {
   await world.run(1000)
   expect(task?.state).toBe('done')
 })
+
+test('connections that died in silence are found out side by side, not one by one by chunks', async () => {
+  world.server.bytesPerSecond = UNIT
+  const [task] = await world.tab().add([fileOf('film', noise(16 * UNIT))])
+  await world.run(2500)
+  // Four are on their way, and two have nothing to do: the next requests would go over those.
+  let dead = 6
+  let sentBefore: number | undefined
+  world.server.rules = [
+    (request) => {
+      if (dead-- > 0) return 'hang'
+      if (request.method === 'HEAD') sentBefore ??= world.server.count('PUT')
+      return undefined
+    },
+  ]
+  const began = world.clock.now()
+  const before = task?.progress.acked ?? 0
+  const chunks = world.server.count('PUT')
+  while (task?.progress.acked === before) await world.run(100)
+  expect(sentBefore).toBe(chunks)
+  // The stall itself is 15 s, and a chunk takes one.
+  expect(world.clock.now() - began).toBeLessThan(21_000)
+  expect(heads()).toBe(3)
+  await world.run()
+  expect(task?.state).toBe('done')
+})

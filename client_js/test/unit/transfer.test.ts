@@ -293,6 +293,32 @@ describe('what the server says', () => {
     expect(asked.length).toBe(world.server.log.length)
   })
 
+  test('401 of four requests together: one renews the headers, the others wait for it', async () => {
+    world.server.bytesPerSecond = UNIT
+    const asked: boolean[] = []
+    let [good, token] = ['old', 'old']
+    world.server.rules = [(request) => (request.headers.Authorization === good ? undefined : answer(401))]
+    const tab = world.tab({
+      headers: async ({ refresh }) => {
+        asked.push(refresh)
+        if (refresh) {
+          await new Promise<void>((resolve) => world.clock.after(300, resolve))
+          token = good
+        }
+        return { Authorization: token }
+      },
+    })
+    const bytes = noise(12 * UNIT)
+    const [task] = await tab.add([fileOf('a', bytes)])
+    await world.run(1500)
+    good = 'fresh'
+    await world.run()
+    expect((await task?.done)?.sha256).toBe(sha(bytes))
+    expect(asked.filter(Boolean)).toHaveLength(1)
+    expect(task?.progress.retries).toBe(0)
+    expect(puts()).toHaveLength(16) // four went twice
+  })
+
   test('401 twice is the end, and a new try after logging in works', async () => {
     let open = false
     world.server.rules = [() => (open ? undefined : answer(401))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pytest
@@ -32,3 +33,10 @@ def test_a_port_in_use_is_said_plainly() -> None:
 def test_an_unknown_host_is_said_plainly() -> None:
     with pytest.raises(SettingsError, match="Cannot listen on no such host"):
         listen(Settings(host="no such host", port=0))
+
+
+def test_no_answer_waits_for_the_receipt_of_its_head() -> None:
+    with listen(Settings(host="localhost", port=0)) as listener, socket.create_connection(listener.getsockname()[:2]):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

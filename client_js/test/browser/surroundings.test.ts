@@ -4,6 +4,7 @@ import { browserEnv, systemClock } from '../../src/env/browser.js'
 import { sourcesOf } from '../../src/env/inputs.js'
 import { LeaseLocks } from '../../src/env/lease.js'
 import { webLocks } from '../../src/env/locks.js'
+import { hasher } from '../../src/hash/hasher.js'
 import { HashPool } from '../../src/hash/pool.js'
 import { sha256 } from '../../src/hash/sha256.js'
 import { startWorker } from '../../src/hash/start.js'
@@ -116,6 +117,17 @@ describe('hashes', () => {
     )
     expect(await pool.digest(new Blob(['abc']))).toBe(ABC)
     expect(await pool.digest(new Blob(['abc']))).toBe(ABC)
+  })
+
+  test('of few bytes without asking a worker', async () => {
+    const made = vi.spyOn(globalThis, 'Worker')
+    const hashes = hasher()
+    expect(await hashes.digest(text.encode('abc'))).toBe(ABC)
+    expect(made).not.toHaveBeenCalled()
+    expect(await hashes.digest(new Blob(['abc']))).toBe(ABC)
+    expect(made).toHaveBeenCalled()
+    hashes.close()
+    made.mockRestore()
   })
 
   test('by WebAssembly on plain http, where the browser has none', async () => {

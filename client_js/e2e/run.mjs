@@ -14,7 +14,7 @@ const ALL = { ...SCENARIOS, ...RETURNS, ...SITES, ...LINES }
 const options = process.argv.slice(2)
 const deep = options.includes('--deep')
 const named = options.filter((option) => !option.startsWith('--'))
-const STRICT = ['--max-size', '2MiB', '--hooks', 'tests.integration.deny_hooks:Deny']
+const STRICT = ['--max-size', '2MiB', '--hooks', 'tests.integration.deny_hooks:NoPages']
 
 let strict
 const [server, browser] = await Promise.all([OnwardServer.start('--demo'), launch()])

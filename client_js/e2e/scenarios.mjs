@@ -1,9 +1,11 @@
 // What befalls people who upload. Each case ends in success, or in a sentence that a person understands.
 import assert from 'node:assert/strict'
-import { heap, throttle } from './browser.mjs'
+import { throttle } from './browser.mjs'
 import { MIB } from './files.mjs'
 import { Line, Meddler, through } from './lines.mjs'
 import { Person } from './person.mjs'
+import { hugeFile, manyFiles, offline } from './scenarios-many.mjs'
+import { blockedParts, refused } from './scenarios-parts.mjs'
 import { sleep, until } from './server.mjs'
 
 const SLOW = { up: 6 * MIB, latency: 20 }
@@ -31,23 +33,6 @@ async function plain(stage) {
     (await person.row(file).innerText()).replace(/\s/g, '').includes(file.sha256),
   )
   return { ...figures, samples, requests: stage.visit.requests }
-}
-
-async function offline(stage) {
-  const { server, files } = stage
-  const file = files.random('offline.bin', 10 * MIB)
-  const person = await atThePage(stage)
-  await throttle(person.page, SLOW)
-  await person.pick(file)
-  await person.reachesPercent(file, 25)
-  await throttle(person.page, { offline: true })
-  await person.reaches(file, 'waiting')
-  assert.match(await person.sentence(file), /nothing is lost/)
-  const before = await person.percent(file)
-  await sleep(stage.deep ? 60_000 : 5_000)
-  assert.equal(await person.percent(file), before)
-  await throttle(person.page, SLOW)
-  return person.isDone(file, server)
 }
 
 async function serverKilled(stage) {
@@ -210,69 +195,6 @@ async function damagedOnTheWay(stage) {
   })
 }
 
-async function manyFiles(stage) {
-  const { server, files } = stage
-  const count = stage.deep ? 10_000 : 300
-  const all = files.many('many', count, 2048)
-  const person = await atThePage(stage)
-  const began = Date.now()
-  await person.pick(...all)
-  const picked = Date.now() - began
-  await until(`${count} files are done`, async () => (await server.count('done', 'many-')) === count, 600_000)
-  const took = Date.now() - began
-  await until('the page says so', async () => {
-    const { counts } = await person.page.evaluate(() => document.querySelector('onward-upload').uploader.getSnapshot())
-    return counts.done === count
-  })
-  const rows = await person.page.locator('onward-upload li.row').count()
-  assert.ok(rows < 60, `${rows} rows are in the document`)
-  for (const file of [all[0], all[count >> 1], all[count - 1]]) {
-    assert.equal((await server.published(file.name)).onDisk, file.sha256)
-  }
-  return { files: count, 'picked after': `${picked} ms`, 'done after': `${took} ms`, 'rows made': rows }
-}
-
-async function hugeFile(stage) {
-  const { server, files } = stage
-  const size = stage.deep ? 10 * 1024 * MIB : 256 * MIB
-  const file = files.sparse('huge.bin', size)
-  const person = await atThePage(stage)
-  await throttle(person.page, { up: 24 * MIB })
-  await person.pick(file)
-  await person.reaches(file, 'uploading')
-  await until('something is stored', async () => (await server.received(file.name)) > 8 * MIB)
-  const before = await heap(person.page)
-  await sleep(stage.deep ? 60_000 : 2_500)
-  const after = await heap(person.page)
-  assert.ok(after - before < 8 * MIB, `the heap grew from ${before} to ${after}`)
-  await person.press('Cancel', file)
-  await person.press('Really cancel?', file)
-  await person.reaches(file, 'cancelled')
-  await until('the server has cancelled it', async () => {
-    const known = (await server.uploads()).find((upload) => upload.name === file.name)
-    return known?.state === 'cancelled'
-  })
-  return { size: `${size / MIB} MiB`, 'heap before': kib(before), 'heap after': kib(after) }
-}
-
-async function refused(stage) {
-  const { files } = stage
-  const server = await stage.strict()
-  stage.visit.origins.push(server.url)
-  const person = await atThePage(stage, server.url)
-  const large = files.random('large.bin', 3 * MIB)
-  await person.pick(large)
-  await person.reaches(large, 'failed')
-  const tooLarge = await person.sentence(large)
-  assert.match(tooLarge, /larger than this server takes/)
-  const unwanted = files.random('unwanted.bin', 1000)
-  await person.pick(unwanted)
-  await person.reaches(unwanted, 'failed')
-  const rule = await person.sentence(unwanted)
-  assert.match(rule, /does not take this file/)
-  return { 'too large': tooLarge, 'by a rule': rule }
-}
-
 async function keyboard(stage) {
   const { server, files } = stage
   const file = files.random('keyboard.bin', 6 * MIB)
@@ -342,6 +264,7 @@ export const SCENARIOS = {
   'many files': manyFiles,
   'huge file': hugeFile,
   refused,
+  'blocked parts': blockedParts,
   keyboard,
   'fault bench': faultBench,
 }

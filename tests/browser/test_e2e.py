@@ -32,6 +32,7 @@ CASES: Final = (
     "many files",
     "huge file",
     "refused",
+    "blocked parts",
     "keyboard",
     "fault bench",
     "reloaded",
@@ -43,8 +44,8 @@ CASES: Final = (
     "no workers",
     "signed in",
 )
-DEEP: Final = ("offline", "many files", "huge file", "dead connections")
-"""Cases that are longer or larger in life than they are by default."""
+DEEP: Final = ("offline", "many files", "huge file", "blocked parts", "dead connections")
+"""Cases that are longer, larger or more in life than they are by default."""
 
 
 class Stage:
@@ -113,7 +114,7 @@ def test_an_upload_survives(stage: Callable[[str], dict[str, Any]], case: str) -
 
 
 @pytest.mark.deep
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(2000)
 @pytest.mark.parametrize("case", DEEP)
 def test_an_upload_survives_at_full_length(case: str) -> None:
     deep = Stage("--deep")

@@ -1,5 +1,6 @@
 import { UploadError } from './errors.js'
 import type { BodyPolicy, Hasher } from './seams.js'
+import { SMALL } from './source.js'
 import type { Source } from './types.js'
 
 type Policy = Exclude<BodyPolicy, 'auto'>
@@ -42,7 +43,7 @@ export class Bodies {
 
   /** The bytes and their SHA-256, which is of exactly what is sent; undefined without a hasher. */
   async make(source: Source, start: number, end: number): Promise<{ body: Bytes; sha256?: string }> {
-    const body = await bodyOf(source, start, end, this.policy)
+    const body = await bodyOf(source, start, end, end - start > SMALL ? this.policy : 'buffer')
     try {
       return { body, sha256: await this.hasher?.digest(body) }
     } catch (cause) {

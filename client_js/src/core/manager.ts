@@ -6,6 +6,7 @@ import { Notifier } from './notifier.js'
 import type { Records } from './records.js'
 import type { Room } from './room.js'
 import type { Channel, Env, Locks, ResumeRecord, Standing, UploadSession } from './seams.js'
+import { sourceFrom } from './source.js'
 import { eta } from './speed.js'
 import type { StreamTransfer } from './stream.js'
 import type { Task } from './task.js'
@@ -24,7 +25,7 @@ import type {
   UploadTask,
 } from './types.js'
 
-/** Tasks made in one go; more of them would let the page stutter. */
+/** Tasks made in one go; more of them would let the page stutter: browsers ask the disk for each file's size. */
 const BATCH = 200
 const MIRROR_EVERY = 500
 const LOAD_AGAIN = 3000
@@ -134,7 +135,7 @@ export class Manager implements Uploader, House {
     for (let at = 0; at < sources.length; at += BATCH) {
       if (at) await this.#breath()
       const batch: [Task, Source][] = []
-      for (const source of sources.slice(at, at + BATCH)) batch.push(await this.#taskFor(source, options))
+      for (const source of sources.slice(at, at + BATCH)) batch.push(await this.#taskFor(sourceFrom(source), options))
       this.#enlist(batch.map(([task]) => task))
       for (const [task, source] of batch) {
         added.push(task)
@@ -349,7 +350,13 @@ export class Manager implements Uploader, House {
     for (const { state, progress } of tasks) {
       counts[state] = (counts[state] ?? 0) + 1
       if (state === 'cancelled') continue
-      for (const key of Object.keys(sum) as (keyof typeof sum)[]) sum[key] += progress[key]
+      // One by one: this is done for ten thousand of them, ten times a second.
+      sum.acked += progress.acked
+      sum.inFlight += progress.inFlight
+      sum.total += progress.total
+      sum.resumes += progress.resumes
+      sum.retries += progress.retries
+      sum.resentBytes += progress.resentBytes
     }
     const bytesPerSecond = this.#unfinished.size ? this.room.speed.perSecond(this.room.clock.now()) : 0
     const totals = { ...sum, bytesPerSecond, etaSeconds: eta(sum.total - sum.acked, bytesPerSecond) }

@@ -13,10 +13,10 @@ interface HandleGiver {
  */
 export function sourcesOf(input: Chosen): Promise<Source[]> {
   const transfer = transferOf(input)
-  if (!transfer) return Promise.resolve(Array.from(input as Iterable<Source>, (file) => sourceFrom(file)))
+  if (!transfer) return Promise.resolve([...(input as Iterable<Source>)])
   const found: Promise<Source[]>[] = []
   for (const item of Array.from(transfer.items ?? [])) if (item.kind === 'file') found.push(ofItem(item))
-  if (!found.length) return Promise.resolve(Array.from(transfer.files, (file) => sourceFrom(file)))
+  if (!found.length) return Promise.resolve([...transfer.files])
   return Promise.all(found).then((lists) => lists.flat())
 }
 

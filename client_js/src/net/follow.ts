@@ -39,8 +39,9 @@ interface Watched {
   readonly session: UploadSession
   readonly on: (standing: Standing | UploadError) => void
   delay: number
+  /** It is not asked for before. */
+  due: number
   asking: boolean
-  cancel: () => void
 }
 interface Wish {
   readonly id: string
@@ -57,6 +58,11 @@ export class Follower {
   readonly #stop = new AbortController()
   readonly #unlisten: () => void
   #asking = 0
+  /** Nothing is asked before. */
+  #pause = 0
+  #turn = false
+  #next = Number.POSITIVE_INFINITY
+  #cancel: () => void = () => undefined
   #leads = false
   #streaming = ''
   #release: (() => void) | null = null
@@ -67,20 +73,16 @@ export class Follower {
 
   /** Calls `on` with every change until it tells the end, or until the returned function is called. */
   watch(session: UploadSession, on: (standing: Standing | UploadError) => void): () => void {
-    const { id, events } = session
-    const watched: Watched = { session, on, delay: FIRST, asking: false, cancel: () => undefined }
-    this.#watched.set(id, watched)
-    this.#plan(watched, FIRST)
-    if (events && this.options.stream) {
-      this.#wishes.set(id, { id, events })
-      this.options.channel.post({ wish: { id, events } })
-      void this.#lead()
-    }
+    const { id } = session
+    const due = this.options.clock.now() + FIRST
+    this.#watched.set(id, { session, on, delay: FIRST, due, asking: false })
+    this.#planAt(due)
     return () => this.#unwatch(id)
   }
 
   close(): void {
     this.#stop.abort()
+    this.#cancel()
     this.#unlisten()
     this.options.channel.close()
     for (const id of [...this.#watched.keys()]) this.#unwatch(id)
@@ -88,40 +90,72 @@ export class Follower {
   }
 
   #unwatch(id: string): void {
-    this.#watched.get(id)?.cancel()
     this.#watched.delete(id)
     this.#wishes.delete(id)
   }
 
   // -- asking -----------------------------------------------------------------------------------------
 
-  #plan(watched: Watched, ms: number): void {
-    watched.cancel()
-    watched.cancel = this.options.clock.after(ms, () => void this.#ask(watched))
+  #planAt(time: number): void {
+    if (time >= this.#next || this.#stop.signal.aborted) return
+    this.#cancel()
+    this.#next = time
+    this.#cancel = this.options.clock.after(Math.max(0, time - this.options.clock.now()), () => {
+      this.#next = Number.POSITIVE_INFINITY
+      this.#plan()
+    })
+  }
+
+  /**
+   * By turns the oldest, which the server's worker comes to first, and the one that has waited longest: where one
+   * takes long, those behind it are found out about as well.
+   */
+  #plan(): void {
+    const now = this.options.clock.now()
+    if (this.#pause > now) {
+      this.#planAt(this.#pause)
+      return
+    }
+    while (this.#asking < AT_A_TIME) {
+      let oldest: Watched | undefined
+      let longest: Watched | undefined
+      for (const watched of this.#watched.values()) {
+        if (watched.asking) continue
+        if (watched.due <= now) oldest ??= watched
+        if (!longest || watched.due < longest.due) longest = watched
+      }
+      if (longest && !oldest) this.#planAt(longest.due)
+      if (!longest || !oldest) return
+      this.#turn = !this.#turn
+      void this.#ask(this.#turn ? oldest : longest)
+    }
   }
 
   async #ask(watched: Watched): Promise<void> {
     const { session } = watched
-    if (watched.asking || !this.#watched.has(session.id)) return
-    if (this.#asking >= AT_A_TIME) return this.#plan(watched, FIRST)
+    const { clock, via } = this.options
     watched.asking = true
     this.#asking += 1
     watched.delay = Math.min(LONGEST, watched.delay * 1.6)
+    let pause = FIRST
     try {
       const url = session.status ?? session.url
       const request = { method: 'GET', url, headers: { Accept: 'application/json' } }
-      const standing = standingOf(jsonOf(taken(await this.options.via.call(request, this.#stop.signal))))
+      const standing = standingOf(jsonOf(taken(await via.call(request, this.#stop.signal))))
       this.#tell(session.id, standing)
     } catch (error) {
       if (error instanceof UploadError && !error.retryable) this.#tell(session.id, error)
-      else watched.delay = LONGEST
-    } finally {
-      watched.asking = false
-      this.#asking -= 1
-      if (this.#watched.get(session.id) === watched && !this.#stop.signal.aborted) {
-        this.#plan(watched, this.#streaming === session.id ? RARELY : watched.delay)
-      }
+      else watched.delay = pause = LONGEST
     }
+    watched.asking = false
+    this.#asking -= 1
+    if (this.#watched.get(session.id) === watched) {
+      // However many there are, only a few are asked for that are not done yet.
+      this.#pause = clock.now() + pause
+      watched.due = clock.now() + (this.#streaming === session.id ? RARELY : watched.delay)
+      this.#wish(session)
+    } else this.#pause = 0
+    this.#plan()
   }
 
   #tell(id: string, standing: Standing | UploadError): void {
@@ -132,6 +166,14 @@ export class Follower {
   }
 
   // -- the stream -------------------------------------------------------------------------------------
+
+  /** What takes longer is told by the stream; what is done by the first question needs none. */
+  #wish({ id, events }: UploadSession): void {
+    if (!events || !this.options.stream || this.#wishes.size) return
+    this.#wishes.set(id, { id, events })
+    this.options.channel.post({ wish: { id, events } })
+    void this.#lead()
+  }
 
   async #lead(): Promise<void> {
     if (this.#leads) return
@@ -182,7 +224,8 @@ export class Follower {
     } else if (event === 'state') {
       this.#tell(id, standingOf(jsonOf({ status: 200, text: data, header: () => null })))
     } else if (['published', 'failed', 'removed', 'damaged'].includes(event)) {
-      void this.#ask(watched)
+      this.#pause = watched.due = 0
+      this.#plan()
     }
   }
 }

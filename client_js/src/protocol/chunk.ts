@@ -13,7 +13,8 @@ export class ChunkTransport implements Transport {
   }
 
   async create(info: SourceInfo, via: Caller, signal: AbortSignal) {
-    const body = JSON.stringify({ name: info.name, size: info.size ?? undefined, metadata: info.meta })
+    const metadata = { ...info.meta, ...(info.type && { filetype: info.type }) }
+    const body = JSON.stringify({ name: info.name, size: info.size ?? undefined, metadata })
     const headers = { 'Content-Type': 'application/json', 'Idempotency-Key': `"${info.key}"` }
     const answer = taken(await via.call({ method: 'POST', url: this.#endpoint, headers, body }, signal))
     const said = jsonOf(answer)

@@ -192,18 +192,21 @@ export class OnwardUpload extends Element {
 
   /** Tells the form how things stand. */
   #report(): void {
-    const { value } = this
+    const { counts } = this.uploader.getSnapshot()
+    const isBusy = [...ACTIVE].some((state) => counts[state])
+    const hasEnded = this.#wasBusy && !isBusy
+    // Of ten thousand uploads, only where somebody wants to know.
+    const value = this.name || this.hasAttribute('required') || hasEnded ? this.value : []
     const data = new FormData()
     for (const id of value) data.append(this.name, id)
     this.#internals.setFormValue(this.name ? data : null)
-    const isBusy = this.tasks.some((task) => ACTIVE.has(task.state))
     const words = () => new Words(this.#language(), this.#dictionary)
     const button = this.#panel?.drop.button
     if (isBusy) this.#internals.setValidity({ customError: true }, words().text('form.busy'), button)
     else if (this.hasAttribute('required') && value.length === 0)
       this.#internals.setValidity({ valueMissing: true }, words().text('form.required'), button)
     else this.#internals.setValidity({})
-    if (this.#wasBusy && !isBusy) this.#emit('idle', { ids: value })
+    if (hasEnded) this.#emit('idle', { ids: value })
     this.#wasBusy = isBusy
   }
 

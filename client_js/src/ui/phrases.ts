@@ -149,7 +149,7 @@ function detour({ code, name = '', bytes = 0 }: Warning, words: Words): string {
 /** What went wrong and what can be done about it, in a sentence of the reader's language. */
 export function explain(error: UploadError, words: Words): string {
   const byProblem = `problem.${error.problem}`
-  if (error.problem && words.has(byProblem)) return words.text(byProblem)
+  if (error.problem && words.has(byProblem)) return words.text(byProblem, { detail: error.message })
   const byCode = `error.${error.code}`
   return words.text(words.has(byCode) ? byCode : 'error.unknown', { status: String(error.status ?? '–') })
 }

@@ -4,6 +4,7 @@ import { browserEnv, systemClock } from '../../src/env/browser.js'
 import { sourcesOf } from '../../src/env/inputs.js'
 import { LeaseLocks } from '../../src/env/lease.js'
 import { webLocks } from '../../src/env/locks.js'
+import { hasher } from '../../src/hash/hasher.js'
 import { HashPool } from '../../src/hash/pool.js'
 import { sha256 } from '../../src/hash/sha256.js'
 import { startWorker } from '../../src/hash/start.js'
@@ -116,6 +117,27 @@ describe('hashes', () => {
     )
     expect(await pool.digest(new Blob(['abc']))).toBe(ABC)
     expect(await pool.digest(new Blob(['abc']))).toBe(ABC)
+  })
+
+  test('of few bytes without asking a worker', async () => {
+    let made = 0
+    const Real = Worker
+    vi.stubGlobal(
+      'Worker',
+      class extends Real {
+        constructor(url: URL, options: WorkerOptions) {
+          super(url, options)
+          made += 1
+        }
+      },
+    )
+    const hashes = hasher()
+    expect(await hashes.digest(text.encode('abc'))).toBe(ABC)
+    expect(made).toBe(0)
+    expect(await hashes.digest(new Blob(['abc']))).toBe(ABC)
+    expect(made).toBe(1)
+    hashes.close()
+    vi.unstubAllGlobals()
   })
 
   test('by WebAssembly on plain http, where the browser has none', async () => {

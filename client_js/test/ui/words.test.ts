@@ -4,6 +4,7 @@ import pageDe from '../../demo/words/de.json' with { type: 'json' }
 import pageEn from '../../demo/words/en.json' with { type: 'json' }
 import { wordsIn } from '../../demo/words.js'
 import type { ErrorCode } from '../../src/core/errors.js'
+import { UploadError } from '../../src/core/errors.js'
 import type { State } from '../../src/core/types.js'
 import de from '../../src/ui/i18n/de.json' with { type: 'json' }
 import { chooseLanguage, type Dictionary, isLoaded, LANGUAGES, loadLanguage, Words } from '../../src/ui/i18n/index.js'
@@ -70,6 +71,8 @@ describe.each(['en', 'de'])('in %s', (lang) => {
     expect(explain(failure('failed', { problem: 'digest-mismatch' }), words)).toBe(
       words.text('problem.digest-mismatch'),
     )
+    const refused = new UploadError('auth', 'web pages are not taken', { problem: 'refused' })
+    expect(explain(refused, words)).toMatch(/^(The server|Der Server) .*web pages are not taken.*[.]$/)
     expect(explain(failure('failed', { problem: 'never-heard-of' }), words)).toBe(words.text('error.failed'))
     expect(explain(failure('http', { status: 418 }), words)).toContain('418')
   })

@@ -59,6 +59,7 @@ class Browser {
   readonly #heard = new Set<(message: unknown) => void>()
   readonly followers: Follower[] = []
   said: object = { state: 'verifying' }
+  answers: (url: string) => object = () => this.said
   status = 200
   refuseStreams = false
   asking = 0
@@ -71,7 +72,7 @@ class Browser {
         this.most = Math.max(this.most, ++this.asking)
         await new Promise<void>((resolve) => this.clock.after(100, resolve))
         this.asking -= 1
-        return this.status === 200 ? answer(200, this.said) : problem(this.status, '')
+        return this.status === 200 ? answer(200, this.answers(url)) : problem(this.status, '')
       },
       stream: async ({ url }) => {
         if (this.refuseStreams) return { status: 403, text: texts() }
@@ -122,7 +123,7 @@ const log = () => {
 test('the stream tells the progress of the worker, and its end is asked for at once', async () => {
   const { told, on } = log()
   browser.follower().watch(session('a'), on)
-  await settle()
+  await browser.clock.pass(350)
   const line = browser.lines.get('http://test/uploads/a/events')
   line?.say('state', { state: 'verifying', progress: null })
   line?.say('verifying', { id: 'a', phase: 'verifying', done: 5, total: 10 })
@@ -132,16 +133,47 @@ test('the stream tells the progress of the worker, and its end is asked for at o
   line?.say('published', { id: 'a' })
   await browser.clock.pass(100)
   expect(told.at(-1)).toMatchObject({ state: 'done', result: { sha256: 'ab' } })
-  expect(browser.asked).toHaveLength(1)
+  expect(browser.asked).toHaveLength(2)
+})
+
+test('what is done by the first question is not streamed, and takes no other', async () => {
+  browser.said = { state: 'done', result: { content: '', size: 1 } }
+  const follower = browser.follower()
+  const { told, on } = log()
+  for (let at = 0; at < 40; at++) follower.watch(session(`u${at}`), on)
+  await browser.clock.pass(10_000)
+  expect(told).toHaveLength(40)
+  expect(browser.asked).toHaveLength(40)
+  expect(browser.lines.size).toBe(0)
+})
+
+test('however many wait for the worker, only a few questions are asked in a second', async () => {
+  browser.refuseStreams = true
+  const follower = browser.follower()
+  for (let at = 0; at < 1000; at++) follower.watch(session(`u${at}`), () => undefined)
+  await browser.clock.pass(10_000)
+  expect(browser.asked.length).toBeLessThan(80)
+})
+
+test('behind one that takes long the others are found to be done', async () => {
+  browser.refuseStreams = true
+  const follower = browser.follower()
+  const done = new Set<string>()
+  for (let at = 0; at < 200; at++) {
+    follower.watch(session(`u${at}`), (said) => 'state' in said && said.state === 'done' && done.add(`u${at}`))
+  }
+  browser.answers = (url) => (Number(url.split('u').at(-1)) < 40 ? browser.said : { state: 'done' })
+  await browser.clock.pass(60_000)
+  expect(done.size).toBe(160)
 })
 
 test('one stream for a browser: the tab that has it tells the others', async () => {
   const [one, two] = [browser.follower(), browser.follower()]
   one.watch(session('a'), () => undefined)
-  await settle()
+  await browser.clock.pass(350)
   const { told, on } = log()
   two.watch(session('b'), on)
-  await settle()
+  await browser.clock.pass(350)
   expect([...browser.lines.keys()]).toEqual(['http://test/uploads/a/events'])
   browser.lines.get('http://test/uploads/a/events')?.say('state', { state: 'done', result: { content: '', size: 1 } })
   await settle()

@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest'
+import { Bodies } from '../../src/core/body.js'
+import { Notifier } from '../../src/core/notifier.js'
+import { sourceFrom } from '../../src/core/source.js'
 import type { Source } from '../../src/core/types.js'
 import { sourcesOf } from '../../src/env/inputs.js'
-import { settle } from '../support/clock.js'
-import { fileOf, noise, World } from '../support/world.js'
+import { FakeClock, settle } from '../support/clock.js'
+import { fileOf, nodeHasher, noise, World } from '../support/world.js'
 
 const file = (name: string, path = '') => Object.assign(fileOf(name, noise(3)), { webkitRelativePath: path })
 
@@ -48,7 +51,7 @@ function drop(items: { file: Source | null; entry?: FakeEntry }[]) {
   }
 }
 
-const shown = (sources: Source[]) => sources.map(({ name, relativePath }) => relativePath ?? name)
+const shown = (sources: Source[]) => sources.map((one) => sourceFrom(one).relativePath ?? one.name)
 
 describe('what a person hands over', () => {
   test('chosen files, with their paths where a folder was chosen', async () => {
@@ -110,4 +113,57 @@ test('ten thousand small files: added and cancelled in steps that let the page l
   await cancelling
   expect(tab.getSnapshot().counts).toEqual({ cancelled: 10_000 })
   await world.end()
+})
+
+test('of many files the disk is asked in steps as well', async () => {
+  const world = new World()
+  const tab = world.tab()
+  world.server.rules = [() => 'hang']
+  let asked = 0
+  const files = Array.from({ length: 1000 }, (_, at) => {
+    const { slice } = fileOf('', noise(1))
+    return {
+      name: `f${at}`,
+      get size() {
+        asked += 1
+        return 1
+      },
+      slice,
+    }
+  })
+  const adding = tab.add(files)
+  await settle()
+  expect(asked).toBe(200)
+  while (tab.tasks.length < 1000) await world.clock.pass(10)
+  await adding
+  expect(asked).toBe(1000)
+  await world.end()
+})
+
+test('a page that takes long to show its uploads is told of them more rarely', async () => {
+  const clock = new FakeClock()
+  let spent = 0
+  let told = 0
+  const notifier = new Notifier({ now: () => clock.now() + spent, after: (ms, fn) => clock.after(ms, fn) }, () => false)
+  notifier.add(() => {
+    told += 1
+    spent += 50
+  })
+  for (let at = 0; at < 200; at++) {
+    notifier.mark()
+    await clock.pass(10)
+  }
+  expect(told).toBeGreaterThan(3)
+  expect(told).toBeLessThan(7) // 50 ms of each 400
+  notifier.stop()
+})
+
+test('a small file is read once and whole', async () => {
+  const blob = new Blob([noise(1000)])
+  const source = sourceFrom(Object.assign(blob, { name: 'small' }))
+  expect(source.slice(0, 1000)).toBe(blob)
+  expect(await (source.slice(10, 20) as Blob).arrayBuffer()).toEqual(noise(1000).slice(10, 20).buffer)
+  const { body, sha256 } = await new Bodies(nodeHasher, 'slice').make(source, 0, 1000)
+  expect(body).toEqual(noise(1000))
+  expect(sha256).toBe(await nodeHasher.digest(noise(1000)))
 })

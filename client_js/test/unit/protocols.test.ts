@@ -149,3 +149,18 @@ test('the largest append that the draft allows is kept to', async () => {
     .map(({ headers }) => Number(headers['Upload-Offset']))
   expect(offsets.slice(0, 3)).toEqual([0, 100_000, 200_000])
 })
+
+test('the chunk protocol tells what the browser takes a file for, so that a server may refuse it', async () => {
+  const tab = world.tab()
+  await tab.add([fileOf('page.html', noise(5), { type: 'text/html' }), fileOf('unknown', noise(6))], {
+    meta: { a: 'b' },
+  })
+  await world.run()
+  const told = world.server.requests.filter(
+    ({ method, body }) => method === 'POST' && String(body).includes('metadata'),
+  )
+  expect(told.map(({ body }) => JSON.parse(String(body)).metadata)).toEqual([
+    { a: 'b', filetype: 'text/html' },
+    { a: 'b' },
+  ])
+})

@@ -230,7 +230,7 @@ describe('stalls', () => {
       },
     ]
     const tab = world.tab({ parallel: 1, chunkSize: UNIT, env: { body: 'slice' } })
-    const [task] = await tab.add([fileOf('a', noise(1000))])
+    const [task] = await tab.add([fileOf('a', noise(UNIT))])
     await world.run(240_000)
     expect(task?.state).toBe('done')
     expect(kinds).toEqual(['blob', 'blob', 'blob', 'bytes', 'bytes'])

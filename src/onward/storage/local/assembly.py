@@ -171,7 +171,8 @@ async def _verify(disk: Disk, fd: int, plan: Plan, progress: Progress) -> tuple[
     sole = _covers_all(plan)
     algorithms = (SHA256, *plan.algorithms, *([sole.digest.algorithm] if sole else []))
     whole, check = Hasher(algorithms), PartCheck([] if sole else plan.copies)
-    block, other = memoryview(bytearray(BLOCK)), memoryview(bytearray(BLOCK))
+    # No larger than they are needed: making eight MiB costs more than all else that a small file does.
+    block, other = (memoryview(bytearray(max(0, min(BLOCK, size)))) for size in (plan.size, plan.size - BLOCK))
 
     def fill(target: memoryview, at: int) -> int:
         return disk.read_full(fd, target[: max(0, min(BLOCK, plan.size - at))], at)

@@ -171,7 +171,7 @@ async def test_who_comes_back_to_an_upload_that_goes_on_hears_how_far_it_is(driv
         body = await line.wait_for(b"event: sealed")
     told = events_in(body)
     assert [event.name for event in told if event.name != "progress"] == ["created", "sealed"]
-    assert told[1].data == {"id": id, "received": 1, "length": None, "offset": 1}
+    assert told[1].data == {"id": id, "received": 1, "length": None, "offset": 1, "map": "9"}
     assert {event.data["id"] for event in told} == {id}
 
 
@@ -242,7 +242,7 @@ async def test_a_listener_that_does_not_read_is_ended_and_misses_nothing() -> No
 async def test_progress_of_many_uploads_waits_for_few() -> None:
     listener = Feed(most_progress=2).listener(everyone=True)
     for number in range(5):
-        listener.tell_progress(Progress(UploadId(str(number)), number, None, number))
+        listener.tell_progress(Progress(UploadId(str(number)), number, None, number, ""))
     assert list(listener.progress) == ["3", "4"]
 
 
@@ -316,7 +316,7 @@ async def test_when_uploads_were_told_is_forgotten_in_time(driver: Driver, monke
 async def test_only_what_is_being_received_grows(driver: Driver) -> None:
     engine = engine_of(driver)
     id = await store(driver, "f")
-    assert await progress_of(engine, id) == Progress(id, 1, None, 1)
+    assert await progress_of(engine, id) == Progress(id, 1, None, 1, "9")
     await seal(driver, "f")
     assert await progress_of(engine, id) is None
     assert await progress_of(engine, UploadId("0" * 32)) is None

@@ -139,6 +139,7 @@ async def test_the_page_is_told_about_the_server(folder: Path) -> None:
         "uploads": "/up/uploads",
         "events": "/up/events",
         "operator_token": True,
+        "delete_finished": False,
         "limits": {"max_size": 1 << 40, "max_chunk": 5, "max_chunks": 10_000},
     }
 

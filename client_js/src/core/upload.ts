@@ -1,6 +1,7 @@
 import { wait } from './backoff.js'
 import { Bodies } from './body.js'
 import { errorOf, UploadError } from './errors.js'
+import { History } from './history.js'
 import { isNameTaken, numbered } from './naming.js'
 import { nextPiece, unitsOf } from './plan.js'
 import { ByteRanges } from './ranges.js'
@@ -10,12 +11,8 @@ import type { Meta, Part, Standing, UploadSession } from './seams.js'
 import { Speed } from './speed.js'
 import type { Lane, Source } from './types.js'
 
-interface Flight extends Lane {
-  sent: number
-  lane: number
-  /** Lanes there were when it began. */
-  readonly limit: number
-}
+/** `limit`: lanes there were when it began. */
+type Flight = { -readonly [K in keyof Lane]: Lane[K] } & { readonly limit: number }
 
 /** Stopped by hand or by the network, not by a fault. */
 const STOPPED = new UploadError('cancelled', 'stopped')
@@ -32,6 +29,7 @@ export class Transfer implements Worker {
   readonly parts: Part[] = []
   readonly resent = new ByteRanges()
   readonly failedAt = new ByteRanges()
+  readonly history = new History()
   /** The run at the beginning of the file, with its digest: what tells this file from another. */
   first: Part | undefined
   blockedUntil = 0
@@ -270,16 +268,21 @@ export class Transfer implements Worker {
 
   #fly(start: number, end: number): Job {
     const id = Symbol()
-    const flight: Flight = { lane: 0, start, end, sent: 0, tries: this.#tries + 1, limit: this.room.scheduler.limit }
+    const { clock, scheduler } = this.room
+    const tries = this.#tries + 1
+    const flight: Flight = { lane: 0, start, end, since: clock.now(), sent: 0, tries, limit: scheduler.limit }
     this.flights.set(id, flight)
     const { signal } = this.#stop
     return async (lane) => {
       flight.lane = lane
+      flight.since = clock.now()
       this.fate.changed()
       try {
-        await this.#send(flight, signal)
+        const stored = await this.#send(flight, signal)
+        this.history.add(flight, clock.now(), 'stored', stored)
       } catch (error) {
         this.flights.delete(id)
+        this.history.add(flight, clock.now(), signal.aborted ? 'stopped' : 'failed', 0)
         if (!signal.aborted) this.#refused(error, flight)
       } finally {
         this.flights.delete(id)
@@ -288,9 +291,10 @@ export class Transfer implements Worker {
     }
   }
 
-  async #send(flight: Flight, signal: AbortSignal): Promise<void> {
+  /** How much of it the server has taken. */
+  async #send(flight: Flight, signal: AbortSignal): Promise<number> {
     const { source, session } = this
-    if (!source || !session) return
+    if (!source || !session) return 0
     const { room } = this
     const { start, end } = flight
     const { body, sha256 } = await this.#bodies.make(source, start, end)
@@ -323,6 +327,7 @@ export class Transfer implements Worker {
     this.#beginnings = 0
     this.#good()
     this.fate.stored()
+    return stored
   }
 
   // -- refusals ---------------------------------------------------------------------------------------

@@ -10,9 +10,12 @@ const ROW: UploadRow = {
   reason: null,
   length: 100,
   received: 10,
+  kept: 10,
   done: null,
+  map: null,
   created_at: 1,
   active_at: 2,
+  expires_at: 602,
 }
 
 test('events come in pieces of any size, and each is told once', () => {

@@ -6,6 +6,7 @@ import { wordsIn } from '../../demo/words.js'
 import type { ErrorCode } from '../../src/core/errors.js'
 import type { State } from '../../src/core/types.js'
 import de from '../../src/ui/i18n/de.json' with { type: 'json' }
+import inside from '../../src/ui/i18n/en.details.json' with { type: 'json' }
 import first from '../../src/ui/i18n/en.json' with { type: 'json' }
 import later from '../../src/ui/i18n/en.uploads.json' with { type: 'json' }
 import { chooseLanguage, type Dictionary, isLoaded, LANGUAGES, loadLanguage, Words } from '../../src/ui/i18n/index.js'
@@ -48,7 +49,7 @@ const STATES: Record<State, true> = {
   cancelled: true,
 }
 
-const en = { ...first, ...later }
+const en = { ...first, ...later, ...inside }
 const languages: Record<string, Dictionary> = { en, de }
 const pageWords: Record<string, Dictionary> = { en: pageEn, de: pageDe }
 
@@ -138,7 +139,7 @@ test('every text is said somewhere', () => {
     .map((file) => readFileSync(file, 'utf8'))
     .join('\n')
   // Said by a key that is put together: `state.${state}`.
-  const joined = [...code.matchAll(/`([a-z]+\.)\$\{/g)].map(([, start]) => start as string)
+  const joined = [...code.matchAll(/`((?:[a-z]+\.)+)\$\{/g)].map(([, start]) => start as string)
   expect(joined).toContain('state.')
   for (const key of Object.keys({ ...en, ...pageEn })) {
     const base = key.replace(/\.(one|other)$/, '')

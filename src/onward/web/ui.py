@@ -93,6 +93,8 @@ class PageConfig(msgspec.Struct, frozen=True, kw_only=True):
     events: str
     operator_token: bool
     """Lists and events of all uploads need the operator's token."""
+    delete_finished: bool
+    """A finished file may be deleted by whoever may cancel its upload."""
     limits: Limits
 
 
@@ -147,6 +149,7 @@ def ui_routes(
             uploads=prefix + settings.uploads_path,
             events=prefix + settings.events_path,
             operator_token=bool(settings.token),
+            delete_finished=exchange.engine.rules.delete_finished,
             limits=settings.limits,
         )
         return exchange.respond(_json(said))

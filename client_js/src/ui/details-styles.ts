@@ -43,8 +43,8 @@ export const STYLES = `
 .tracks { display: block; width: 100%; height: 108px; border-radius: 4px; color: var(--_ink); touch-action: pan-y; }
 .axis { display: flex; justify-content: space-between; gap: 1rem; color: var(--_muted); }
 .axis > :first-child { margin-inline-start: 16px; }
-.axis > * { flex: 1 1 0; }
-.axis > :nth-child(2) { flex: 2 1 0; text-align: center; }
+.axis > * { flex: 1 1 auto; white-space: nowrap; }
+.axis > :nth-child(2) { text-align: center; }
 .axis > :last-child { text-align: end; }
 .repeat { display: flex; flex-wrap: wrap; align-items: start; justify-content: space-between; gap: 0.5rem 1rem; font-size: 0.875em; }
 .repeat details { flex: 1 1 20rem; min-width: 0; }
@@ -62,6 +62,7 @@ export const STYLES = `
 .delete .quiet { padding-inline: 0.6rem; }
 
 @container (max-width: 560px) {
+  .map-summary, .map-detail { min-height: 2.9em; }
   .proof { grid-template-columns: minmax(0, 1fr); }
   .proof button { grid-area: auto; justify-self: start; }
 }

@@ -112,22 +112,26 @@ export class Row {
     if (isOpen === this.isOpen) return
     this.#details.hidden = !isOpen
     setAttribute(this.#more, 'aria-expanded', String(isOpen))
-    if (isOpen && !this.#inside) void this.#load()
+    if (isOpen && inside) this.#show(inside)
+    else if (isOpen) void this.#load()
     this.#detail()
   }
 
-  async #load(): Promise<void> {
+  #show(kind: typeof Details): void {
     const { after, words } = this.#host
+    this.#inside ??= new kind(this.task, words, after)
+    if (!this.#inside.element.isConnected) this.#details.replaceChildren(this.#inside.element)
+  }
+
+  async #load(): Promise<void> {
+    if (this.#isLoading) return
+    this.#isLoading = true
     try {
-      if (this.#isLoading) return
-      this.#isLoading = true
-      const kind = await loadDetails()
-      this.#inside ??= new kind(this.task, words, after)
-      this.#details.replaceChildren(this.#inside.element)
+      this.#show(await loadDetails())
       this.#detail()
     } catch (error) {
       console.warn('onward-upload:', error)
-      this.#details.replaceChildren(h('p', { class: 'sentence' }, words.text('error.part')))
+      this.#details.replaceChildren(h('p', { class: 'sentence' }, this.#host.words.text('error.part')))
       setTimeout(() => this.isOpen && void this.#load(), LOAD_AGAIN)
     } finally {
       this.#isLoading = false
@@ -173,7 +177,9 @@ export class Row {
     const share = shareOf(view)
     const { acked, inFlight, total } = view.progress
     const reached = total > 0 ? Math.min(1, (acked + inFlight) / total) : share
-    this.#acked.style.setProperty('transform', `scaleX(${share})`)
+    // Green is what has been verified: before the server has begun, all of it is as blue as it came.
+    const isUnread = !view.finishing && (view.state === 'verifying' || view.state === 'assembling')
+    this.#acked.style.setProperty('transform', `scaleX(${isUnread ? 0 : share})`)
     this.#flight.style.setProperty('transform', `scaleX(${view.finishing ? share : Math.max(share, reached)})`)
     setAttribute(this.#bar, 'aria-valuenow', String(Math.floor(share * 100)))
     const said = { percent: formats.percent(share), done: formats.bytes(acked), size: formats.bytes(view.size) }

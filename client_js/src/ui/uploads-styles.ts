@@ -56,7 +56,7 @@ export const STYLES = `
 .trouble { margin-inline-start: auto; padding-inline-end: 0.4rem; }
 .sentence { grid-column: 2 / -1; max-width: 44rem; min-height: 1.45em; font-size: 0.875em; color: var(--_muted); }
 .row[data-tone=fail] .sentence, .row[data-tone=ask] .sentence, .row[data-tone=wait] .sentence { color: var(--_ink); }
-.details { grid-column: 2 / -1; margin-block-start: 0.75rem; padding-inline-end: 0.4rem; }
+.details { grid-column: 2 / -1; margin-block-start: 0.4rem; padding-inline-end: 0.4rem; }
 .details:empty { min-height: 20rem; }
 
 .dock { position: relative; }

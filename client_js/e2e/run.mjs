@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline'
 import { launch, Visit } from './browser.mjs'
 import { Files } from './files.mjs'
 import { SCENARIOS } from './scenarios.mjs'
+import { PAGE } from './scenarios-page.mjs'
 import { OnwardServer } from './server.mjs'
 
 const options = process.argv.slice(2)
@@ -12,12 +13,13 @@ const deep = options.includes('--deep')
 const named = options.filter((option) => !option.startsWith('--'))
 const STRICT = ['--max-size', '2MiB', '--hooks', 'tests.integration.deny_hooks:Deny']
 
+const ALL = { ...SCENARIOS, ...PAGE }
 let strict
 const [server, browser] = await Promise.all([OnwardServer.start('--demo'), launch()])
 const files = new Files()
 
 async function play(name) {
-  const scenario = SCENARIOS[name]
+  const scenario = ALL[name]
   if (!scenario) return { name, ok: false, error: `there is no ${name}` }
   const visit = await Visit.begin(browser, server.url)
   const stage = { visit, server, files, deep, strict: () => (strict ??= OnwardServer.start(...STRICT)) }
@@ -47,7 +49,7 @@ try {
     console.log(JSON.stringify({ ready: true }))
     for await (const name of createInterface({ input: process.stdin })) console.log(JSON.stringify(await play(name)))
   } else {
-    for (const name of named.length > 0 ? named : Object.keys(SCENARIOS)) {
+    for (const name of named.length > 0 ? named : Object.keys(ALL)) {
       const { name: _, ok, error, pages, log, ...figures } = await play(name)
       console.log(`${ok ? 'ok ' : 'BAD'} ${name}: ${JSON.stringify(figures)}`)
       if (!ok) console.log(`${error}\n--- the page\n${pages?.join('\n---\n')}\n--- the server\n${log}`)

@@ -34,6 +34,8 @@ CASES: Final = (
     "refused",
     "keyboard",
     "fault bench",
+    "insight",
+    "operator",
 )
 DEEP: Final = ("offline", "many files", "huge file")
 """Cases that are longer or larger in life than they are by default."""
@@ -129,7 +131,8 @@ def test_other_engines_carry_on_too(engine: str) -> None:
 
 
 def test_every_case_is_played() -> None:
-    source = (CLIENT / "e2e" / "scenarios.mjs").read_text(encoding="utf-8")
-    table = source[source.index("export const SCENARIOS") :]
-    listed = re.findall(r"^  (?:'([^']+)': \w+|(\w+)),$", table, re.MULTILINE)
+    listed: list[tuple[str, str]] = []
+    for name, begin in (("scenarios", "export const SCENARIOS"), ("scenarios-page", "export const PAGE")):
+        source = (CLIENT / "e2e" / f"{name}.mjs").read_text(encoding="utf-8")
+        listed += re.findall(r"^  (?:'([^']+)': \w+|(\w+)),$", source[source.index(begin) :], re.MULTILINE)
     assert tuple(quoted or bare for quoted, bare in listed) == CASES

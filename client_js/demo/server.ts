@@ -25,8 +25,10 @@ export class ServerView {
   readonly #words: Words
   readonly #everyone = new Everyone()
   readonly #rows = new Map<string, EntryRow>()
-  readonly #count = h('p', { class: 'count', role: 'status' })
-  readonly #live = h('p', { class: 'pill', role: 'status' })
+  readonly #count = h('p', { class: 'count' })
+  readonly #live = h('p', { class: 'pill' })
+  /** What a screen reader is told: what was asked for is there, or the stream has come or gone; not each upload. */
+  readonly #said = h('p', { class: 'unseen', role: 'status' })
   readonly #facts = h('dl', { class: 'facts' })
   readonly #list = h('ul', { class: 'entries' })
   readonly #wrong = h('p', { class: 'wrong', role: 'alert' })
@@ -53,6 +55,7 @@ export class ServerView {
     const label = words.text('server.search')
     this.#search = h('input', { type: 'search', 'aria-label': label, placeholder: label, autocomplete: 'off' })
     this.#search.addEventListener('input', () => this.#render())
+    this.#search.addEventListener('change', () => this.#tell())
     this.#older = h('button', { type: 'button', class: 'button older', hidden: true }, words.text('server.older'))
     this.#older.addEventListener('click', () => void this.#more())
   }
@@ -73,6 +76,7 @@ export class ServerView {
         this.#isLive = isLive
         this.#againAt = againAt ?? 0
         this.#render()
+        setText(this.#said, this.#words.text(isLive ? 'server.live' : 'server.away'))
       },
       onEvent: (name, data) => this.#everyone.take(name, data, Date.now()),
     })
@@ -118,6 +122,11 @@ export class ServerView {
     this.#filter = filter
     this.#render()
     if (!this.#next.has(filter) && (await this.#fetch(filter, ''))) this.#render()
+    this.#tell()
+  }
+
+  #tell(): void {
+    setText(this.#said, this.#count.textContent ?? '')
   }
 
   async #more(): Promise<void> {
@@ -125,6 +134,7 @@ export class ServerView {
     this.#older.disabled = true
     if (after && (await this.#fetch(this.#filter, after))) this.#render()
     this.#older.disabled = false
+    this.#tell()
   }
 
   #headers(): Record<string, string> {
@@ -146,6 +156,7 @@ export class ServerView {
       this.#facts,
       h('div', { class: 'bar-line' }, chips, this.#search),
       h('div', { class: 'bar-line' }, this.#count, this.#live, forget),
+      this.#said,
       this.#wrong,
       this.#list,
       this.#older,

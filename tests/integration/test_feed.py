@@ -344,3 +344,36 @@ async def test_a_sealed_upload_has_one_word_everywhere(driver: Driver, headers: 
     for phase in Phase:
         await engine_of(driver).catalog.report(UploadId(id), WorkDone(phase=phase, done=1, total=4, at=1.0))
         assert await words() == {phase.value}
+
+
+async def test_how_the_server_stands_is_told_to_operators_when_it_changes(driver: Driver) -> None:
+    engine, clock, free = engine_of(driver), Clock(), 1 << 40
+
+    async def left() -> int | None:
+        return free
+
+    engine.storage.free = left  # type: ignore[method-assign]  # as a disk has it
+    feed = Feed(clock=clock)
+    operator, owner = feed.listener(everyone=True), feed.listener(owner="ann")
+    told: list[int] = []
+    with feed.listening(operator), feed.listening(owner):
+        await feed.join(engine, operator)
+        await feed.join(engine, owner)
+        for number in range(4):
+            await store(driver, f"f{number}")
+            await seal(driver, f"f{number}")
+            for _ in range(4):
+                await feed.poll(engine)
+                told += [operator.room.waiting] if operator.room else []
+                operator.room = None
+                clock.now += 0.5
+        for _ in range(8):
+            await feed.poll(engine)
+            clock.now += 0.5
+        late = feed.listener(everyone=True)
+        with feed.listening(late):
+            await feed.join(engine, late)
+    assert told == [1, 2, 3, 4]
+    assert owner.room is operator.room is None
+    assert late.room is not None
+    assert (late.room.free, late.room.waiting) == (1 << 40, 4), "whoever comes later is told at once"

@@ -77,9 +77,11 @@ export interface Pieces {
 }
 
 /** The lane that each cell is on its way on, from 0; -1 where it is on none. */
-export function lanesOf(lanes: readonly Lane[], { bytes, count }: Grid): Int8Array {
+export function lanesOf(lanes: readonly Lane[], { size, count }: Grid): Int8Array {
   const found = new Int8Array(count).fill(-1)
-  for (const { lane, start, end } of lanes) found.fill(lane, Math.floor(start / bytes), Math.ceil(end / bytes))
+  // The same cells as those of `UploadTask.bitmap`.
+  const at = (byte: number) => (byte * count) / size
+  for (const { lane, start, end } of lanes) found.fill(lane, Math.floor(at(start)), Math.ceil(at(end)))
   return found
 }
 

@@ -1,6 +1,12 @@
 /** How the inside of a row looks. Comes with it, on top of `uploads-styles.ts`. */
 export const STYLES = `
-.inside { display: grid; grid-template-columns: minmax(0, 1fr); gap: 1.1rem; }
+.inside { --_lane-1: var(--onward-lane-1, light-dark(#8457c9, #b794f0));
+  --_lane-2: var(--onward-lane-2, light-dark(#0e86ac, #4fbde0));
+  --_lane-3: var(--onward-lane-3, light-dark(#c2488a, #ee86ba));
+  --_lane-4: var(--onward-lane-4, light-dark(#66758c, #a3b1c6));
+  --_lane-5: var(--onward-lane-5, light-dark(#5a5fd6, #949aff));
+  --_lane-6: var(--onward-lane-6, light-dark(#976040, #d19c7a));
+  display: grid; grid-template-columns: minmax(0, 1fr); gap: 1.1rem; }
 .cells { display: block; width: 100%; height: 36px; border-radius: 4px; color: var(--_ink); touch-action: pan-y; }
 .map { display: grid; gap: 0.35rem; font-size: 0.875em; }
 .map-head { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0.1rem 1rem; margin-block-end: 0.1rem; }
@@ -25,19 +31,19 @@ export const STYLES = `
 .proof p.agreed { color: var(--_proven); }
 .proof button { grid-area: 1 / 2 / span 2; }
 
-.lane-1 { background: var(--onward-lane-1, light-dark(#8457c9, #b794f0)); }
-.lane-2 { background: var(--onward-lane-2, light-dark(#0e86ac, #4fbde0)); }
-.lane-3 { background: var(--onward-lane-3, light-dark(#c2488a, #ee86ba)); }
-.lane-4 { background: var(--onward-lane-4, light-dark(#66758c, #a3b1c6)); }
-.lane-5 { background: var(--onward-lane-5, light-dark(#5a5fd6, #949aff)); }
-.lane-6 { background: var(--onward-lane-6, light-dark(#976040, #d19c7a)); }
+.lane-1 { background: var(--_lane-1); }
+.lane-2 { background: var(--_lane-2); }
+.lane-3 { background: var(--_lane-3); }
+.lane-4 { background: var(--_lane-4); }
+.lane-5 { background: var(--_lane-5); }
+.lane-6 { background: var(--_lane-6); }
 .swatch.muted { background: var(--_muted); }
 .swatch.line { background: var(--_line); }
 .swatch.stopped, .swatch.bar-stopped { background: var(--_muted); }
-.legend .swatch.inFlight, .swatch.bar-stored { background: linear-gradient(90deg, light-dark(#8457c9, #b794f0) 34%,
-  light-dark(#0e86ac, #4fbde0) 34% 67%, light-dark(#c2488a, #ee86ba) 67%); }
-.swatch.bar-flying { background: color-mix(in srgb, light-dark(#0e86ac, #4fbde0) 35%, transparent);
-  outline: 1px solid light-dark(#0e86ac, #4fbde0); outline-offset: -1px; }
+.legend .swatch.inFlight, .swatch.bar-stored { background: linear-gradient(90deg, var(--_lane-1) 34%,
+  var(--_lane-2) 34% 67%, var(--_lane-3) 67%); }
+.swatch.bar-flying { background: color-mix(in srgb, var(--_lane-2) 35%, transparent);
+  outline: 1px solid var(--_lane-2); outline-offset: -1px; }
 .swatch.bar-stopped { background: color-mix(in srgb, var(--_muted) 35%, transparent); outline: 1px solid var(--_muted); outline-offset: -1px; }
 .swatch.bar-failed { background: var(--_fail); }
 .tracks { display: block; width: 100%; height: 108px; border-radius: 4px; color: var(--_ink); touch-action: pan-y; }

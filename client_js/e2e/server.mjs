@@ -5,7 +5,7 @@ import { createReadStream, openSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
@@ -52,7 +52,8 @@ export class OnwardServer {
     const where = ['--host', '127.0.0.1', '--port', String(this.port), '--data', this.data]
     this.process = spawn(PYTHON, ['-m', 'onward', 'serve', ...where, '--min-free', '0', ...this.flags], {
       cwd: this.home,
-      env: { ...Object.fromEntries(environment), PYTHONPATH: ROOT }, // where the tests' hooks are
+      // The sources beside this file, and where the tests' hooks are.
+      env: { ...Object.fromEntries(environment), PYTHONPATH: [join(ROOT, 'src'), ROOT].join(delimiter) },
       stdio: ['ignore', log, log],
     })
     this.ended = new Promise((resolve) => this.process.once('exit', resolve))

@@ -85,8 +85,8 @@ export function timesText(times: Times, words: Words): string {
   const seconds = (times.to - begins) / 1000
   const bytes = over.reduce((sum, bar) => sum + bar.bytes, 0)
   const faults = failed > 0 ? words.count('time.faults', failed) : words.text('time.noFaults')
-  const said = [words.count('time.requests', over.length, { time: formats.moment(seconds), faults })]
-  if (bytes > 0 && seconds > 0) said.push(words.text('time.average', { speed: formats.speed(bytes / seconds) }))
+  const said = [words.count('time.requests', over.length, { time: whole(formats.moment(seconds)), faults })]
+  if (bytes > 0 && seconds > 0) said.push(words.text('time.average', { speed: whole(formats.speed(bytes / seconds)) }))
   return said.join(' ')
 }
 
@@ -102,4 +102,9 @@ export function barText(bar: Bar, times: Times, words: Words): string {
   const ago = (times.to - bar.until) / 1000
   if (bar.kind !== 'flying' && ago >= 1) said.push(words.text('time.ago', { time: formats.moment(ago) }))
   return said.join(' · ')
+}
+
+/** A figure that no line breaks within. */
+function whole(figure: string): string {
+  return figure.replaceAll(' ', '\u00a0')
 }

@@ -91,7 +91,8 @@ export class EntryRow {
 function shareOf(entry: Entry): number {
   if (entry.state === 'done') return 1
   const total = entry.length ?? 0
-  const done = entry.done ?? entry.received
+  // Of one that is all there, only what the worker has behind it counts.
+  const done = entry.state === 'receiving' ? entry.received : (entry.done ?? 0)
   return total > 0 ? Math.min(1, done / total) : 0
 }
 

@@ -113,11 +113,12 @@ class Shelf:
 
 
 def ui_routes(
-    site: Site, *, version: str, bench: Bench | None = None, folder: Traversable = SHIPPED
+    site: Site, *, version: str, bench: Bench | None = None, deletes: bool = False, folder: Traversable = SHIPPED
 ) -> Sequence[HTTPRouteHandler]:
     """``/ui`` and what lies below, and ``/``, which leads there; none of them is in the description.
 
-    ``bench`` makes uploads fail as the page wishes; without one there is no ``/ui/faults``.
+    ``bench`` makes uploads fail as the page wishes; without one there is no ``/ui/faults``. ``deletes`` tells the page
+    that finished files can be deleted.
     """
     shelf = Shelf(folder)
 
@@ -149,7 +150,7 @@ def ui_routes(
             uploads=prefix + settings.uploads_path,
             events=prefix + settings.events_path,
             operator_token=bool(settings.token),
-            delete_finished=exchange.engine.rules.delete_finished,
+            delete_finished=deletes,
             limits=settings.limits,
         )
         return exchange.respond(_json(said))

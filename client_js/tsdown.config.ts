@@ -7,6 +7,7 @@ const entries: Record<string, string> = {
   react: 'src/react/index.ts',
   worker: 'src/hash/worker.ts',
   wasm: 'src/hash/wasm.ts',
+  details: 'src/ui/details.ts',
 }
 
 /** The library: modules that pages and bundlers load. What `index` needs only at times lies in files of its own. */

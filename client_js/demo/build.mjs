@@ -24,7 +24,7 @@ await build({
 })
 
 // `<script src="/ui/onward.min.js">`, and the files that it fetches later.
-const beside = new Set(['onward.min.js', 'worker.js', 'wasm.js'])
+const beside = new Set(['onward.min.js', 'worker.js', 'wasm.js', 'details.js'])
 for (const file of beside) {
   const code = readFileSync(dist + file, 'utf8')
   writeFileSync(page + file, code)

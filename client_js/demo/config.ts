@@ -7,6 +7,8 @@ export interface PageConfig {
   readonly files: string
   readonly uploads: string
   readonly events: string
+  /** Finished files can be deleted. */
+  readonly delete_finished: boolean
   readonly limits: { readonly max_size: number }
 }
 
@@ -17,6 +19,7 @@ const USUAL: PageConfig = {
   files: '/files',
   uploads: '/uploads',
   events: '/events',
+  delete_finished: false,
   limits: { max_size: 0 },
 }
 

@@ -9,9 +9,22 @@ export interface UploadRow {
   readonly reason: string | null
   readonly length: number | null
   readonly received: number
+  /** Bytes on the disk for it. */
+  readonly kept: number
   readonly done: number | null
+  /** How full each of at most 64 equal parts is, a digit each; null where that was not asked for. */
+  readonly map: string | null
   readonly created_at: number
   readonly active_at: number
+  readonly expires_at: number | null
+}
+
+/** How the server stands as a whole. */
+export interface Room {
+  readonly free: number | null
+  readonly floor: number
+  readonly promised: number
+  readonly waiting: number
 }
 
 export interface Entry extends UploadRow {
@@ -30,28 +43,56 @@ type Said = Partial<UploadRow> & {
   readonly code?: string
 }
 
+export const FILTERS = ['all', 'active', 'done', 'failed', 'ended'] as const
+export type Filter = (typeof FILTERS)[number]
+
+/** The states that belong to each, as `GET /uploads` names them; none for all. */
+export const STATES: Readonly<Record<Filter, readonly string[]>> = {
+  all: [],
+  active: ['receiving', 'assembling', 'verifying'],
+  done: ['done'],
+  failed: ['failed'],
+  ended: ['cancelled', 'expired'],
+}
+
 /** Most uploads that are kept; the newest stay. */
-const MOST = 500
+const MOST = 2000
 /** Seconds over which a rate is smoothed. */
 const SMOOTH = 2
 
 export class Everyone {
   readonly #entries = new Map<string, Entry>()
+  /** Known once the server has told it. */
+  room: Room | null = null
 
-  /** The newest first. */
-  list(): Entry[] {
-    return [...this.#entries.values()].sort((a, b) => b.created_at - a.created_at).slice(0, MOST)
+  /** The newest first: those of a filter whose name, owner or id has these letters in it. */
+  list(filter: Filter = 'all', letters = ''): Entry[] {
+    const states = STATES[filter]
+    const sought = letters.trim().toLocaleLowerCase()
+    const isWanted = (entry: Entry) =>
+      (states.length === 0 || states.includes(entry.state)) &&
+      [entry.name, entry.owner, entry.id].some((text) => text?.toLocaleLowerCase().includes(sought))
+    return this.#newest().filter(isWanted)
   }
 
-  get count(): number {
-    return this.#entries.size
+  /** Bytes per second of all uploads together. */
+  get rate(): number {
+    let sum = 0
+    for (const entry of this.#entries.values()) sum += entry.rate
+    return sum
+  }
+
+  #newest(): Entry[] {
+    return [...this.#entries.values()].sort((a, b) => b.created_at - a.created_at).slice(0, MOST)
   }
 
   /** Takes rows as they are; `now` in milliseconds. */
   fill(rows: readonly UploadRow[], now: number): void {
     for (const row of rows) {
-      const rate = this.#entries.get(row.id)?.rate ?? 0
-      this.#entries.set(row.id, { ...row, rate, heardAt: now })
+      const before = this.#entries.get(row.id)
+      // The first event of a stream has no maps; what is known of an upload that goes on stays.
+      const map = row.map ?? (row.state === 'receiving' ? (before?.map ?? null) : null)
+      this.#entries.set(row.id, { ...row, map, rate: before?.rate ?? 0, heardAt: now })
     }
   }
 
@@ -61,11 +102,20 @@ export class Everyone {
       this.fill((data as { uploads: UploadRow[] }).uploads, now)
       return
     }
+    if (name === 'server') {
+      this.room = data as Room
+      return
+    }
     const said = data as Said
     const before = this.#entries.get(said.id) ?? blank(said, now)
     const changes = changesOf(name, said, before, now)
     if (changes) this.#entries.set(said.id, { ...before, ...changes })
-    if (this.#entries.size > MOST * 2) for (const { id } of this.list().slice(MOST)) this.#entries.delete(id)
+    if (this.#entries.size > MOST * 2) this.#forget()
+  }
+
+  #forget(): void {
+    const kept = new Set(this.#newest().map((entry) => entry.id))
+    for (const id of this.#entries.keys()) if (!kept.has(id)) this.#entries.delete(id)
   }
 
   /** Nothing has come for a while: what stands still has no speed. */
@@ -78,9 +128,13 @@ export class Everyone {
 
 function blank(said: Said, now: number): Entry {
   const at = said.at ?? now / 1000
-  const nothing = { name: null, owner: null, reason: null, length: null, received: 0, done: null }
+  const unknown = { name: null, owner: null, reason: null, length: null, done: null, map: null, expires_at: null }
+  const nothing = { ...unknown, received: 0, kept: 0 }
   return { ...nothing, id: said.id, state: 'receiving', created_at: at, active_at: at, rate: 0, heardAt: now }
 }
+
+/** What is left of an upload that has come to nothing. */
+const OVER = { kept: 0, done: null, map: null, expires_at: null, rate: 0 }
 
 function changesOf(name: string, said: Said, before: Entry, now: number): Partial<Entry> | null {
   const at = said.at ?? now / 1000
@@ -90,13 +144,19 @@ function changesOf(name: string, said: Said, before: Entry, now: number): Partia
     case 'progress': {
       const received = said.received ?? before.received
       const length = said.length ?? before.length
-      return { received, length, active_at: now / 1000, rate: rateOf(before, received, now), heardAt: now }
+      const rate = rateOf(before, received, now)
+      // As long as it has: an upload is given up so many seconds after its last byte.
+      const expires_at = before.expires_at === null ? null : before.expires_at - before.active_at + now / 1000
+      const map = said.map ?? before.map
+      return { received, kept: received, length, map, expires_at, active_at: now / 1000, rate, heardAt: now }
     }
     case 'sealed':
       return {
         state: 'verifying',
         length: said.length ?? before.length,
         received: said.length ?? before.received,
+        map: null,
+        expires_at: null,
         rate: 0,
       }
     case 'verifying':
@@ -106,15 +166,18 @@ function changesOf(name: string, said: Said, before: Entry, now: number): Partia
         state: 'done',
         done: null,
         received: said.size ?? before.received,
+        kept: said.size ?? before.kept,
         length: said.size ?? before.length,
+        map: null,
+        expires_at: null,
         rate: 0,
       }
     case 'failed':
-      return { state: 'failed', reason: said.code ?? null, done: null, rate: 0 }
+      return { state: 'failed', reason: said.code ?? null, ...OVER }
     case 'damaged':
       return { state: 'receiving', done: null, rate: 0 }
     case 'removed':
-      return { state: said.state ?? 'cancelled', done: null, rate: 0 }
+      return { state: said.state ?? 'cancelled', received: 0, ...OVER }
     default:
       return null
   }

@@ -1,9 +1,9 @@
 /** The page: the element, what stands around it, and the operator's view. */
 
-import type { Protocol, Uploader } from '../src/core/types.js'
+import type { Protocol, Uploader, UploadTask } from '../src/core/types.js'
 import { createUploader } from '../src/create.js'
 import { setAttribute, setText } from '../src/ui/dom.js'
-import { OnwardUpload } from '../src/ui/element.js'
+import { type Afterwards, OnwardUpload } from '../src/ui/element.js'
 import type { Words } from '../src/ui/i18n/index.js'
 import { ACTIVE, shareOfAll } from '../src/ui/states.js'
 import { PROTOCOLS, protocolCard, shellCard } from './aside.js'
@@ -34,6 +34,7 @@ class Page {
     for (const name of ['multiple', 'directory', 'whole-page', 'details', 'folded'])
       this.#element.setAttribute(name, '')
     this.#element.lang = this.#words.lang
+    this.#element.afterwards = this.#afterwards()
     this.#element.uploader = this.#uploader
     pick('place').append(this.#element)
   }
@@ -56,6 +57,19 @@ class Page {
   #make(protocol: Protocol): Uploader {
     const endpoint = protocol === 'chunk' ? this.#config.endpoint : this.#config.files
     return createUploader({ endpoint, protocol, verify: 'whole-file' })
+  }
+
+  /** What can be done with a file that is on the server. */
+  #afterwards(): Afterwards {
+    const { delete_finished, endpoint, files } = this.#config
+    const snippets = async (task: UploadTask) => (await import('./repeat.js')).repeat(files, task)
+    if (!delete_finished) return { snippets }
+    const remove = async (task: UploadTask) => {
+      const response = await fetch(`${endpoint}/${task.view.result?.id}`, { method: 'DELETE' })
+      if (!response.ok) throw new Error(`status ${response.status}`)
+      this.#uploader.remove(task.id)
+    }
+    return { snippets, remove }
   }
 
   /** Everything that is said, in the language that was chosen. */

@@ -37,12 +37,15 @@ const AGAIN = 2000
 export interface FollowOptions {
   readonly headers: () => Record<string, string>
   readonly onEvent: (name: string, data: unknown) => void
-  /** The stream has begun, or has broken off. */
-  readonly onLive: (isLive: boolean) => void
+  /** The stream has begun, or has broken off and is asked for again at this time (of `Date.now()`). */
+  readonly onLive: (isLive: boolean, againAt?: number) => void
   readonly signal: AbortSignal
 }
 
-/** Follows the events at `url` until `signal`, and comes back to where it was when the line breaks. */
+/**
+ * Follows the events at `url` until `signal`, and comes back to where it was when the line breaks. Returns before that
+ * only if the server does not let us in any more.
+ */
 export async function follow(url: string, options: FollowOptions): Promise<void> {
   const { headers, onEvent, onLive, signal } = options
   const parser = new EventParser()
@@ -63,7 +66,7 @@ export async function follow(url: string, options: FollowOptions): Promise<void>
       // A line that breaks is what this loop is for; anything else is a mistake of ours.
       if (!(error instanceof TypeError)) throw error
     }
-    onLive(false)
+    onLive(false, Date.now() + AGAIN)
     await pause(AGAIN, signal)
   }
 }

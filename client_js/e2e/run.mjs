@@ -6,11 +6,12 @@ import { launch, Visit } from './browser.mjs'
 import { Files } from './files.mjs'
 import { SCENARIOS } from './scenarios.mjs'
 import { LINES } from './scenarios-lines.mjs'
+import { PAGE } from './scenarios-page.mjs'
 import { RETURNS } from './scenarios-return.mjs'
 import { SITES } from './scenarios-sites.mjs'
 import { OnwardServer } from './server.mjs'
 
-const ALL = { ...SCENARIOS, ...RETURNS, ...SITES, ...LINES }
+const ALL = { ...SCENARIOS, ...RETURNS, ...SITES, ...LINES, ...PAGE }
 const options = process.argv.slice(2)
 const deep = options.includes('--deep')
 const named = options.filter((option) => !option.startsWith('--'))

@@ -49,11 +49,11 @@ export class OnwardServer {
   async run() {
     const log = openSync(join(this.home, 'log'), 'a')
     const environment = Object.entries(process.env).filter(([name]) => !name.startsWith('ONWARD_'))
-    const sought = [process.env.PYTHONPATH, ROOT].filter(Boolean) // the last is where the tests' hooks are
     const where = ['--host', '127.0.0.1', '--port', String(this.port), '--data', this.data]
     this.process = spawn(PYTHON, ['-m', 'onward', 'serve', ...where, '--min-free', '0', ...this.flags], {
       cwd: this.home,
-      env: { ...Object.fromEntries(environment), PYTHONPATH: sought.join(delimiter) },
+      // The sources beside this file, and where the tests' hooks are.
+      env: { ...Object.fromEntries(environment), PYTHONPATH: [join(ROOT, 'src'), ROOT].join(delimiter) },
       stdio: ['ignore', log, log],
     })
     this.ended = new Promise((resolve) => this.process.once('exit', resolve))

@@ -110,7 +110,7 @@ def create_app(settings: Settings, *, engine: OpenEngine | None = None, feed: Fe
         route_handlers=[
             *docs_routes(plugin.site),
             *probe_routes(plugin.site),
-            *ui_routes(plugin.site, version=VERSION, bench=bench),
+            *ui_routes(plugin.site, version=VERSION, bench=bench, deletes=settings.rules.delete_finished),
         ],
         tags=["server"],
         request_max_body_size=None,

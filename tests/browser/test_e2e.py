@@ -43,6 +43,8 @@ CASES: Final = (
     "another site",
     "no workers",
     "signed in",
+    "insight",
+    "operator",
 )
 DEEP: Final = ("offline", "many files", "huge file", "blocked parts", "dead connections")
 """Cases that are longer, larger or more in life than they are by default."""

@@ -171,7 +171,7 @@ async def test_who_comes_back_to_an_upload_that_goes_on_hears_how_far_it_is(driv
         body = await line.wait_for(b"event: sealed")
     told = events_in(body)
     assert [event.name for event in told if event.name != "progress"] == ["created", "sealed"]
-    assert told[1].data == {"id": id, "received": 1, "length": None, "offset": 1}
+    assert told[1].data == {"id": id, "received": 1, "length": None, "offset": 1, "map": "9"}
     assert {event.data["id"] for event in told} == {id}
 
 
@@ -242,7 +242,7 @@ async def test_a_listener_that_does_not_read_is_ended_and_misses_nothing() -> No
 async def test_progress_of_many_uploads_waits_for_few() -> None:
     listener = Feed(most_progress=2).listener(everyone=True)
     for number in range(5):
-        listener.tell_progress(Progress(UploadId(str(number)), number, None, number))
+        listener.tell_progress(Progress(UploadId(str(number)), number, None, number, ""))
     assert list(listener.progress) == ["3", "4"]
 
 
@@ -316,7 +316,7 @@ async def test_when_uploads_were_told_is_forgotten_in_time(driver: Driver, monke
 async def test_only_what_is_being_received_grows(driver: Driver) -> None:
     engine = engine_of(driver)
     id = await store(driver, "f")
-    assert await progress_of(engine, id) == Progress(id, 1, None, 1)
+    assert await progress_of(engine, id) == Progress(id, 1, None, 1, "9")
     await seal(driver, "f")
     assert await progress_of(engine, id) is None
     assert await progress_of(engine, UploadId("0" * 32)) is None
@@ -344,3 +344,36 @@ async def test_a_sealed_upload_has_one_word_everywhere(driver: Driver, headers: 
     for phase in Phase:
         await engine_of(driver).catalog.report(UploadId(id), WorkDone(phase=phase, done=1, total=4, at=1.0))
         assert await words() == {phase.value}
+
+
+async def test_how_the_server_stands_is_told_to_operators_when_it_changes(driver: Driver) -> None:
+    engine, clock, free = engine_of(driver), Clock(), 1 << 40
+
+    async def left() -> int | None:
+        return free
+
+    engine.storage.free = left  # type: ignore[method-assign]  # as a disk has it
+    feed = Feed(clock=clock)
+    operator, owner = feed.listener(everyone=True), feed.listener(owner="ann")
+    told: list[int] = []
+    with feed.listening(operator), feed.listening(owner):
+        await feed.join(engine, operator)
+        await feed.join(engine, owner)
+        for number in range(4):
+            await store(driver, f"f{number}")
+            await seal(driver, f"f{number}")
+            for _ in range(4):
+                await feed.poll(engine)
+                told += [operator.room.waiting] if operator.room else []
+                operator.room = None
+                clock.now += 0.5
+        for _ in range(8):
+            await feed.poll(engine)
+            clock.now += 0.5
+        late = feed.listener(everyone=True)
+        with feed.listening(late):
+            await feed.join(engine, late)
+    assert told == [1, 2, 3, 4]
+    assert owner.room is operator.room is None
+    assert late.room is not None
+    assert (late.room.free, late.room.waiting) == (1 << 40, 4), "whoever comes later is told at once"

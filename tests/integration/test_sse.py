@@ -69,7 +69,8 @@ def test_a_life_is_told_in_order(server: RealServer) -> None:
         with Stream(f"{server.url}/uploads/{id}/events") as one:
             one.wait_for("state")
             store(client, "film", 2, b"b" * 1000)
-            assert one.wait_for("progress").data == {"id": id, "received": 2000, "length": None, "offset": 2000}
+            told = one.wait_for("progress").data
+            assert told == {"id": id, "received": 2000, "length": None, "offset": 2000, "map": "99"}
             seal(client, "film")
             published = one.wait_for("published")
             until(lambda: one.over)

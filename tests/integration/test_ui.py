@@ -139,17 +139,18 @@ async def test_the_page_is_told_about_the_server(folder: Path) -> None:
         "uploads": "/up/uploads",
         "events": "/up/events",
         "operator_token": True,
+        "delete_finished": False,
         "limits": {"max_size": 1 << 40, "max_chunk": 5, "max_chunks": 10_000},
     }
 
 
 async def test_the_stand_alone_application_has_the_page() -> None:
-    settings = Settings()
+    settings = Settings(delete_finished="allow")
     app = create_app(settings, engine=partial(memory_engine, settings))
     assert not [path for path in app.openapi_schema.to_schema()["paths"] if path == "/" or path.startswith("/ui")]
     async with running(app) as driver:
         said = (await driver.send("GET", "/ui/config.json")).json()
-        assert (said["version"], said["demo"]) == (VERSION, False)
+        assert (said["version"], said["demo"], said["delete_finished"]) == (VERSION, False, True)
         assert (await driver.send("GET", "/ui/faults")).status == 404
         answer = await driver.send("PUT", "/ui/faults", b'{"fail": 0.5}')
         assert (answer.status, answer.code) == (404, "not-found")

@@ -236,8 +236,61 @@ async def test_the_list_is_filtered_and_paged(driver: Driver) -> None:
     assert sorted(seen) == sorted([*ids, done])
 
 
+async def test_a_row_tells_what_is_there_now_and_until_when(driver: Driver) -> None:
+    open_, gone = await store(driver, "open"), await store(driver, "gone")
+    done = await publish(driver, "done")
+    await engine_of(driver).run(Cancel(target=gone), Caller(operator=True))
+    rows = {row["id"]: row for row in (await driver.send("GET", "/uploads")).json()["uploads"]}
+    assert [(rows[id]["received"], rows[id]["kept"], rows[id]["chunks"]) for id in (open_, gone, done)] == [
+        (4, 4, 1),
+        (0, 0, 0),
+        (4, 4, 1),
+    ]
+    assert rows[open_]["expires_at"] == (await driver.send("GET", f"/uploads/{open_}")).json()["expires_at"]
+    assert rows[gone]["expires_at"] is rows[done]["expires_at"] is None
+
+
+async def test_a_list_can_say_where_the_bytes_are(driver: Driver) -> None:
+    id = await store(driver, "f", number=1)
+    await store(driver, "f", number=3)
+    await publish(driver, "done")
+    rows = (await driver.send("GET", "/uploads?map=true&limit=50")).json()["uploads"]
+    assert {row["id"] == id: row["map"] for row in rows} == {True: "999900009999", False: None}
+    assert [row["map"] for row in (await driver.send("GET", "/uploads?map=false")).json()["uploads"]] == [None, None]
+
+
+async def test_the_server_as_a_whole_is_shown_to_operators() -> None:
+    settings = Settings(token=TOKEN["Authorization"].removeprefix("Bearer "), min_free=1 << 20)
+    async with running(application(settings)) as driver:
+
+        async def left() -> int | None:
+            return 5 << 20
+
+        engine_of(driver).storage.free = left  # type: ignore[method-assign]  # as a disk has it
+        said = {"Upload-Chunk-Size": "4", "Upload-Length": "10"}
+        assert (await driver.send("POST", "/upload/f-1", b"aaaa", said)).status == 201
+        await store(driver, "g")
+        await seal(driver, "g")
+        page = await driver.send("GET", "/uploads", headers=TOKEN)
+        assert page.json()["server"] == {"free": 5 << 20, "floor": 1 << 20, "promised": 6, "waiting": 1}
+        async with driver.watching("GET", "/events", TOKEN) as line:
+            assert b'{"free":5242880,"floor":1048576,"promised":6,"waiting":1}' in await line.wait_for(b"event: server")
+
+
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=201", "limit=x", "state=gone", "state=", "state=done,", "after=nonsense", "other=1"]
+    "query",
+    [
+        "map=x",
+        "map=true&limit=51",
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "state=gone",
+        "state=",
+        "state=done,",
+        "after=nonsense",
+        "other=1",
+    ],
 )
 async def test_a_list_asked_for_wrongly(driver: Driver, query: str) -> None:
     answer = await driver.send("GET", f"/uploads?{query}")

@@ -54,7 +54,7 @@ async def test_an_upload_is_followed_to_its_end(driver: Driver) -> None:
     assert body.startswith(b"retry: ")
     found = {name: data for name, _, data in events(body)}
     assert found["state"]["chunks"][0]["size"] == 4
-    assert found["progress"] == {"id": id, "received": 6, "length": 6, "offset": 6}
+    assert found["progress"] == {"id": id, "received": 6, "length": 6, "offset": 6, "map": "999999"}
     assert found["published"]["state"] == "done"
     assert found["published"]["size"] == 6
     assert [n for n in names(body) if n != "verifying"] == ["state", "progress", "sealed", "published"]

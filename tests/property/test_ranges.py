@@ -60,3 +60,18 @@ def test_prefix_is_the_unbroken_run(steps: list[tuple[bool, tuple[int, int]]], o
     while end in model:
         end += 1
     assert ranges.prefix(origin) == end
+
+
+@given(STEPS, SPAN, st.integers(1, 12))
+def test_parts_are_as_full_as_the_set_is_there(
+    steps: list[tuple[bool, tuple[int, int]]], window: tuple[int, int], cells: int
+) -> None:
+    ranges, model = build(steps)
+    start, end = window
+    filled = ranges.filled(start, end, cells)
+    at = start
+    for here, size in filled:
+        assert here == len(model & set(range(at, at + size)))
+        at += size
+    assert (len(filled), at) == (cells, end)
+    assert max(size for _, size in filled) - min(size for _, size in filled) <= 1

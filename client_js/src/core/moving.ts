@@ -1,3 +1,4 @@
+import type { History } from './history.js'
 import type { ByteRanges } from './ranges.js'
 import type { Room } from './room.js'
 import type { Worker } from './scheduler.js'
@@ -8,6 +9,7 @@ import type { Lane, Source } from './types.js'
 export interface Flight extends Lane {
   sent: number
   lane: number
+  since: number
   /** Lanes there were when it began. */
   readonly limit: number
 }
@@ -27,6 +29,7 @@ export interface Moving extends Worker {
   readonly parts: ReadonlyArray<Part>
   readonly resent: ByteRanges
   readonly failedAt: ByteRanges
+  readonly history: History
   /** The run at the beginning of the file, with its digest: what tells this file from another. */
   readonly first: Part | undefined
   readonly opening: boolean

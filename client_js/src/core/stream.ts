@@ -2,6 +2,7 @@ import { faultOf, pauseAfter } from './again.js'
 import { Bodies } from './body.js'
 import { Claim } from './claim.js'
 import { UploadError } from './errors.js'
+import { History } from './history.js'
 import type { Flight, Moving } from './moving.js'
 import { isNameTaken } from './naming.js'
 import { unitsOf } from './plan.js'
@@ -26,6 +27,7 @@ export class StreamTransfer implements Moving {
   readonly received = new ByteRanges()
   readonly speed = new Speed()
   readonly flights = new Map<symbol, Flight>()
+  readonly history = new History()
   readonly parts: Part[] = []
   readonly resent = new ByteRanges()
   readonly failedAt = new ByteRanges()
@@ -269,16 +271,21 @@ export class StreamTransfer implements Moving {
     const start = this.#start
     const end = start + Math.min(this.#held.length, room.sizer.size)
     const id = Symbol()
-    const flight: Flight = { lane: 0, start, end, sent: 0, tries: this.#tries + 1, limit: room.scheduler.limit }
+    const { clock, scheduler } = room
+    const tries = this.#tries + 1
+    const flight: Flight = { lane: 0, start, end, since: clock.now(), sent: 0, tries, limit: scheduler.limit }
     this.flights.set(id, flight)
     const { signal } = this.#stop
     return async (lane) => {
       flight.lane = lane
+      flight.since = clock.now()
       this.fate.changed()
       try {
-        await this.#send(flight, signal)
+        const stored = await this.#send(flight, signal)
+        this.history.add(flight, clock.now(), 'stored', stored)
       } catch (error) {
         this.flights.delete(id)
+        this.history.add(flight, clock.now(), signal.aborted ? 'stopped' : 'failed', 0)
         if (!signal.aborted) this.#refused(error, flight)
       } finally {
         this.flights.delete(id)
@@ -287,9 +294,10 @@ export class StreamTransfer implements Moving {
     }
   }
 
-  async #send(flight: Flight, signal: AbortSignal): Promise<void> {
+  /** How much of it the server has taken. */
+  async #send(flight: Flight, signal: AbortSignal): Promise<number> {
     const { session, room } = this
-    if (!session) return
+    if (!session) return 0
     const { start, end } = flight
     const bytes = this.#held.subarray(0, end - start)
     const source = { name: this.#claim.named, size: end, slice: () => bytes }
@@ -315,6 +323,7 @@ export class StreamTransfer implements Moving {
     this.failedAt.remove(start, end)
     this.#bodies.went(start)
     this.#stored(stored)
+    return stored
   }
 
   #stored(bytes: number): void {

@@ -11,7 +11,17 @@ import { isSame } from './records.js'
 import type { Fate } from './room.js'
 import type { Part, Ranges, ResumeRecord, Standing } from './seams.js'
 import { sourceFrom } from './source.js'
-import type { CancelOptions, Lane, Progress, Source, State, TaskView, UploadResult, UploadTask } from './types.js'
+import type {
+  CancelOptions,
+  Lane,
+  Progress,
+  Sending,
+  Source,
+  State,
+  TaskView,
+  UploadResult,
+  UploadTask,
+} from './types.js'
 import { Transfer } from './upload.js'
 
 type Hold = 'paused' | 'needs-file' | 'needs-permission' | 'elsewhere'
@@ -74,6 +84,10 @@ export class Task implements UploadTask, Fate {
 
   get parts(): ReadonlyArray<Part> {
     return this.transfer.parts
+  }
+
+  get history(): ReadonlyArray<Sending> {
+    return this.transfer.history.list
   }
 
   get lanes(): ReadonlyArray<Lane> {

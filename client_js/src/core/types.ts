@@ -166,6 +166,19 @@ export interface Lane {
   readonly end: number
   readonly sent: number
   readonly tries: number
+  /** When it was begun, on the clock of `Date.now()`. */
+  readonly since: number
+}
+/** A request with bytes of the file that is over: when, on which lane, and what the server took of it. */
+export interface Sending {
+  readonly lane: number
+  readonly start: number
+  readonly end: number
+  readonly since: number
+  readonly until: number
+  /** `stopped`: by a pause or by the network, not by a fault. */
+  readonly outcome: 'stored' | 'failed' | 'stopped'
+  readonly stored: number
 }
 /** Cells of the chunk map. */
 export const CELL = { empty: 0, inFlight: 1, partly: 2, stored: 3, verified: 4, resent: 5, failed: 6 } as const
@@ -179,6 +192,8 @@ export interface UploadTask {
   readonly view: TaskView
   readonly received: Ranges
   readonly lanes: ReadonlyArray<Lane>
+  /** The requests that are over, by their ends; the last few thousand. */
+  readonly history: ReadonlyArray<Sending>
   readonly parts: ReadonlyArray<Part>
   /** The chunk map in `cells` equal parts of the file, each one of `CELL`. */
   bitmap(cells: number): Uint8Array

@@ -2,6 +2,7 @@ import { faultOf, pauseAfter } from './again.js'
 import { Bodies } from './body.js'
 import { Claim } from './claim.js'
 import { UploadError } from './errors.js'
+import { History } from './history.js'
 import type { Flight, Moving } from './moving.js'
 import { isNameTaken } from './naming.js'
 import { nextPiece, unitsOf } from './plan.js'
@@ -27,6 +28,7 @@ export class Transfer implements Moving {
   readonly parts: Part[] = []
   readonly resent = new ByteRanges()
   readonly failedAt = new ByteRanges()
+  readonly history = new History()
   first: Part | undefined
   blockedUntil = 0
   opening = false
@@ -269,16 +271,21 @@ export class Transfer implements Moving {
 
   #fly(start: number, end: number): Job {
     const id = Symbol()
-    const flight: Flight = { lane: 0, start, end, sent: 0, tries: this.#tries + 1, limit: this.room.scheduler.limit }
+    const { clock, scheduler } = this.room
+    const tries = this.#tries + 1
+    const flight: Flight = { lane: 0, start, end, since: clock.now(), sent: 0, tries, limit: scheduler.limit }
     this.flights.set(id, flight)
     const { signal } = this.#stop
     return async (lane) => {
       flight.lane = lane
+      flight.since = clock.now()
       this.fate.changed()
       try {
-        await this.#send(flight, signal)
+        const stored = await this.#send(flight, signal)
+        this.history.add(flight, clock.now(), 'stored', stored)
       } catch (error) {
         this.flights.delete(id)
+        this.history.add(flight, clock.now(), signal.aborted ? 'stopped' : 'failed', 0)
         if (!signal.aborted) this.#refused(error, flight)
       } finally {
         this.flights.delete(id)
@@ -287,9 +294,10 @@ export class Transfer implements Moving {
     }
   }
 
-  async #send(flight: Flight, signal: AbortSignal): Promise<void> {
+  /** How much of it the server has taken. */
+  async #send(flight: Flight, signal: AbortSignal): Promise<number> {
     const { source, session } = this
-    if (!source || !session) return
+    if (!source || !session) return 0
     const { room } = this
     const { start, end } = flight
     const { body, sha256 } = await this.#bodies.make(source, start, end)
@@ -322,6 +330,7 @@ export class Transfer implements Moving {
     this.#beginnings = 0
     this.#good()
     this.fate.stored()
+    return stored
   }
 
   // -- refusals ---------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 /** The chunk map as numbers and as sentences; drawing it is `chunkmap.ts`. */
 
-import { CELL, type Lane, type Part } from '../core/types.js'
+import { CELL, type Lane, type Part, type Sending } from '../core/types.js'
 import type { Words } from './i18n/index.js'
 
 /** Most cells of one map. */
@@ -10,7 +10,7 @@ export const UNIT = 256 * 1024
 /** Gaps that the text names before it says "and more". */
 const NAMED_GAPS = 6
 
-const NAMES: readonly string[] = ['empty', 'inFlight', 'partly', 'stored', 'verified', 'resent', 'failed']
+const NAMES: readonly string[] = ['empty', 'flyingCell', 'partly', 'stored', 'verified', 'resent', 'failed']
 
 /** How a file is cut into cells: `bytes` in each, the last may be shorter. */
 export interface Grid {
@@ -69,25 +69,36 @@ function runsText(runs: readonly (readonly [number, number])[], words: Words): s
   return runs.map(([a, b]) => (a === b ? number(a) : `${number(a)}–${number(b)}`)).join(', ')
 }
 
-/** One cell in words: which, how large, how it stands, its digest or its lane where they are known. */
-export function cellText(
-  index: number,
-  grid: Grid,
-  cells: Uint8Array,
-  parts: readonly Part[],
-  lanes: readonly Lane[],
-  words: Words,
-): string {
+/** What is known of the pieces of an upload; `UploadTask` fits. */
+export interface Pieces {
+  readonly parts: readonly Part[]
+  readonly lanes: readonly Lane[]
+  readonly history: readonly Sending[]
+}
+
+/** The lane that each cell is on its way on, from 0; -1 where it is on none. */
+export function lanesOf(lanes: readonly Lane[], { size, count }: Grid): Int8Array {
+  const found = new Int8Array(count).fill(-1)
+  // The same cells as those of `UploadTask.bitmap`.
+  const at = (byte: number) => (byte * count) / size
+  for (const { lane, start, end } of lanes) found.fill(lane, Math.floor(at(start)), Math.ceil(at(end)))
+  return found
+}
+
+/** One cell in words: which, how large, how it stands; its digest, its lane and how often it was sent where they are known. */
+export function cellText(index: number, grid: Grid, cells: Uint8Array, pieces: Pieces, words: Words): string {
+  const { history, lanes, parts } = pieces
   const start = index * grid.bytes
   const end = Math.min(grid.size, start + grid.bytes)
   const state = words.text(`map.${NAMES[cells[index] ?? 0] ?? 'empty'}`)
   const said = [words.text('map.cell', { n: index + 1, state }), words.formats.bytes(end - start)]
   const part = parts.find((one) => one.offset <= start && start < one.offset + one.size)
   if (part?.sha256) said.push(words.text('map.sha', { sha: `${part.sha256.slice(0, 12)}…` }))
-  const lane = lanes.find((one) => one.start <= start && start < one.end)
-  if (lane) {
-    said.push(words.text('map.lane', { lane: lane.lane + 1 }))
-    if (lane.tries > 1) said.push(words.text('map.tries', { tries: lane.tries }))
-  }
+  const isHere = (one: { start: number; end: number }) => one.start <= start && start < one.end
+  const sent = history.filter(isHere)
+  const lane = lanes.find(isHere) ?? sent.at(-1)
+  const tries = sent.length + (lanes.some(isHere) ? 1 : 0)
+  if (lane) said.push(words.text('map.lane', { lane: lane.lane + 1 }))
+  if (tries > 1) said.push(words.text('map.tried', { n: tries }))
   return said.join(' · ')
 }

@@ -1,14 +1,17 @@
 /** The chunk map: a cell for each piece of a file, on a canvas, and the same in words. */
 
-import type { UploadTask } from '../core/types.js'
-import { cellText, type Grid, gridOf, mapText } from './cells.js'
+import { CELL, type UploadTask } from '../core/types.js'
+import { cellText, type Grid, gridOf, lanesOf, mapText } from './cells.js'
 import { h, setAttribute, setText } from './dom.js'
 import type { Words } from './i18n/index.js'
+import { Palette } from './palette.js'
 
 /** What the legend names, in the order of the values of `CELL`. */
 const KINDS = ['empty', 'inFlight', 'partly', 'stored', 'verified', 'resent', 'failed'] as const
 const LARGEST = 18
 const SMALLEST = 3
+/** How much of its colour a piece has that is on its way. */
+const PALE = 0.35
 const GAP = 1
 /** Pixels that the map may be high before its cells shrink. */
 const ROOM = 132
@@ -27,6 +30,7 @@ export class ChunkMap {
   readonly #detail: HTMLElement
   readonly #legend: HTMLElement
   readonly #swatches: readonly HTMLElement[]
+  readonly #palette = new Palette()
   readonly #grid: Grid
   #cells: Uint8Array
   #chosen = -1
@@ -56,7 +60,9 @@ export class ChunkMap {
     })
     this.#summary = h('p', { class: 'map-summary' })
     this.#detail = h('p', { class: 'map-detail' }, words.text('map.hint'))
-    this.element = h('div', { class: 'map' }, this.#canvas, this.#summary, this.#detail, this.#legend)
+    const { element: palette } = this.#palette
+    const head = h('div', { class: 'map-head' }, h('b', {}, words.text('map.title')), this.#legend)
+    this.element = h('div', { class: 'map' }, head, this.#canvas, this.#summary, this.#detail, palette)
     this.#canvas.addEventListener('keydown', this.#onKey)
     this.#canvas.addEventListener('pointermove', this.#onPointer)
     this.#canvas.addEventListener('pointerleave', () => this.#choose(-1))
@@ -104,19 +110,36 @@ export class ChunkMap {
   }
 
   #paint(context: CanvasRenderingContext2D): void {
-    const colours = this.#swatches.map((swatch) => getComputedStyle(swatch).backgroundColor)
+    const kinds = this.#swatches.map((swatch) => getComputedStyle(swatch).backgroundColor)
     const side = this.#pitch - GAP - (this.#pitch > 8 ? 1 : 0)
     const radius = side > 8 ? 2.5 : side > 5 ? 1.5 : 0
-    for (const [kind, colour] of colours.entries()) {
-      context.fillStyle = colour
+    const lanes = lanesOf(this.#task.lanes, this.#grid)
+    const colours = this.#palette.read()
+    const byColour = new Map<string, number[]>()
+    for (const [index, cell] of this.#cells.entries()) {
+      const lane = cell === CELL.inFlight ? (lanes[index] ?? -1) : -1
+      // What is on its way is paler than what is there, and has an edge; a pipe cannot be in a colour.
+      const colour = lane >= 0 ? `|${colours.lane(lane)}` : (kinds[cell] as string)
+      const same = byColour.get(colour)
+      if (same) same.push(index)
+      else byColour.set(colour, [index])
+    }
+    for (const [colour, indexes] of byColour) {
+      const isPale = colour.startsWith('|')
+      context.fillStyle = context.strokeStyle = isPale ? colour.slice(1) : colour
       context.beginPath()
-      for (let index = 0; index < this.#cells.length; index += 1) {
-        if (this.#cells[index] !== kind) continue
+      const inset = isPale ? 0.5 : 0
+      for (const index of indexes) {
         const [x, y] = this.#place(index)
-        if (radius > 0) context.roundRect(x, y, side, side, radius)
-        else context.rect(x, y, side, side)
+        const size = side - inset * 2
+        if (radius > 0) context.roundRect(x + inset, y + inset, size, size, radius)
+        else context.rect(x + inset, y + inset, size, size)
       }
+      context.globalAlpha = isPale ? PALE : 1
       context.fill()
+      context.globalAlpha = 1
+      context.lineWidth = 1
+      if (isPale && side > 4) context.stroke()
     }
     if (this.#chosen >= 0) {
       const [x, y] = this.#place(this.#chosen)
@@ -138,9 +161,8 @@ export class ChunkMap {
   }
 
   #describe(): void {
-    const { lanes, parts } = this.#task
     const index = this.#chosen
-    const about = (at: number) => cellText(at, this.#grid, this.#cells, parts, lanes, this.#words)
+    const about = (at: number) => cellText(at, this.#grid, this.#cells, this.#task, this.#words)
     setText(this.#detail, index < 0 ? this.#words.text('map.hint') : about(index))
     setAttribute(this.#canvas, 'aria-valuenow', String(Math.max(0, index) + 1))
     setAttribute(this.#canvas, 'aria-valuetext', index < 0 ? (this.#summary.textContent ?? '') : about(index))

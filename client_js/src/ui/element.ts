@@ -4,11 +4,14 @@ import type { AddInput, AddOptions, Protocol, Uploader, UploaderOptions, UploadT
 import { createUploader } from '../create.js'
 import { chooseLanguage, type Dictionary, isLoaded, loadLanguage, Words } from './i18n/index.js'
 import { Panel } from './panel.js'
+import type { Afterwards } from './repeat.js'
 import { ACTIVE } from './states.js'
 import { sheet } from './styles.js'
 
 /** Under a server there are no elements; then the module can still be imported. */
 const Element = (globalThis.HTMLElement ?? class {}) as typeof HTMLElement
+
+export type { Afterwards, Snippet } from './repeat.js'
 
 const NAMES = ['lang', 'panel', 'multiple', 'directory', 'accept', 'whole-page', 'details'] as const
 
@@ -37,6 +40,7 @@ export class OnwardUpload extends Element {
   #off: (() => void)[] = []
   #wasBusy = false
   #hint = ''
+  #after: Afterwards = {}
   #isDisabled = false
 
   constructor() {
@@ -107,6 +111,12 @@ export class OnwardUpload extends Element {
     this.#panel?.drop.hint(text)
   }
 
+  /** What the page can do with files that are done; see `Afterwards`. */
+  set afterwards(after: Afterwards) {
+    this.#after = after
+    this.#again()
+  }
+
   /** Draws canvases anew, after the page has changed its colours. */
   redraw(): void {
     this.#panel?.redraw()
@@ -158,6 +168,7 @@ export class OnwardUpload extends Element {
       dock: this.getAttribute('panel') === 'dock',
       details: has('details'),
       folded: has('folded'),
+      after: this.#after,
     })
     if (this.#hint) this.#panel.drop.hint(this.#hint)
     this.#panel.drop.disable(this.#isDisabled)

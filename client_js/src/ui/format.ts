@@ -51,6 +51,12 @@ export class Formats {
     return rest === 0 ? said : `${said} ${this.#unit('minute', 0).format(rest)}`
   }
 
+  /** A short time as it was measured: `40 ms`, `3.1 sec`; from ten seconds on like `duration`. */
+  moment(seconds: number): string {
+    if (seconds < 0.9995) return this.#unit('millisecond', 0).format(Math.max(0, seconds) * 1000)
+    return seconds < 9.95 ? this.#unit('second', 1).format(seconds) : this.duration(seconds)
+  }
+
   #unit(unit: string, digits: number): Intl.NumberFormat {
     const key = `${unit}:${digits}`
     let found = this.#cache.get(key)
@@ -65,7 +71,8 @@ export class Formats {
 
 function scaled(count: number): [number, string] {
   let value = Math.max(0, count)
-  let index = 0
+  // Nothing is `0 kB`: no language writes "0 byte".
+  let index = value === 0 ? 1 : 0
   // 999.6 would be written as 1000 of the smaller unit.
   while (value >= STEP - 0.5 && index < UNITS.length - 1) {
     value /= STEP

@@ -2,11 +2,11 @@
 
 import type { UploadTask } from '../core/types.js'
 import { h } from './dom.js'
-import { Row, type RowHost } from './row.js'
+import { loadDetails, Row, type RowHost } from './row.js'
 import { offsetOf, type Taller, windowOf } from './windowing.js'
 
 /** Pixels that a row is taken to be high until it has been seen. */
-const ROW = 84
+const ROW = 96
 const SPARE = 4
 
 export class List {
@@ -26,14 +26,16 @@ export class List {
   readonly #stale = new Set<Row>()
 
   constructor(host: Omit<RowHost, 'toggle'>) {
-    const { words, act } = host
-    this.#host = { words, act: act.bind(host), toggle: (task, open) => this.toggle(task.id, open) }
+    const { words, act, after } = host
+    this.#host = { words, after, act: act.bind(host), toggle: (task, open) => this.toggle(task.id, open) }
     this.#items = h('ul', { class: 'rows', 'aria-label': words.text('list.label') })
     this.element = h('div', { class: 'list', part: 'list' }, this.#items, this.#none)
     this.#none.append(words.text('list.none'))
     this.element.addEventListener('scroll', () => this.#later(), { passive: true })
     this.#sizes = new ResizeObserver((entries) => this.#measured(entries))
     this.#sizes.observe(this.element)
+    // Without a network it could not be had any more; what fails here is tried again by the row that needs it.
+    loadDetails().catch((error: unknown) => console.warn('onward-upload:', error))
   }
 
   /** Shows these uploads, in this order. */
@@ -48,6 +50,11 @@ export class List {
     this.#none.hidden = tasks.length > 0
     this.#items.hidden = tasks.length === 0
     this.render()
+  }
+
+  /** Shows what was added last. */
+  toTop(): void {
+    this.element.scrollTop = 0
   }
 
   /** Opens or closes what an upload has to tell. */

@@ -7,6 +7,7 @@ import { h, setAttribute, setText } from './dom.js'
 import { type DropOptions, DropZone } from './dropzone.js'
 import { learn, type Words } from './i18n/index.js'
 import { isAccepted, matched } from './picking.js'
+import type { Afterwards } from './repeat.js'
 import { ACTIVE } from './states.js'
 import { addStyles } from './styles.js'
 import type { Uploads } from './uploads.js'
@@ -23,6 +24,7 @@ export interface PanelOptions extends DropOptions {
   readonly folded: boolean
   /** Opens the pieces of a file that is added alone. */
   readonly details: boolean
+  readonly after: Afterwards
 }
 
 /** What shows uploads, once it has come. */
@@ -159,8 +161,9 @@ export class Panel {
 
   #show(kind: typeof Uploads): Uploads {
     if (this.#uploads) return this.#uploads
-    const { dock, folded } = this.#options
+    const { after, dock, folded } = this.#options
     this.#uploads = new kind(this.#uploader, this.#words, {
+      after,
       batchOf: (task) => this.#batchOf.get(task) ?? 0,
       choose: () => void this.drop.open(),
       acts: () => {
@@ -179,6 +182,7 @@ export class Panel {
   #added(tasks: UploadTask[]): UploadTask[] {
     const [only] = tasks
     if (!only) this.#say(this.#words.text('drop.empty'))
+    this.#uploads?.toTop()
     if (!only || !this.#options.details || tasks.length > 1) return tasks
     if (this.#opened) this.#uploads?.toggle(this.#opened, false)
     this.#opened = only.id

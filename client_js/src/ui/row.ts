@@ -1,14 +1,17 @@
 /** One upload in the list. Made once, then only what has changed is touched. */
 
 import type { TaskView, UploadTask } from '../core/types.js'
-import { ChunkMap } from './chunkmap.js'
+import type { Details } from './details.js'
 import { button, h, type IconName, icon, setAttribute, setIcon, setText } from './dom.js'
-import type { Words } from './i18n/index.js'
+import { learn, type Words } from './i18n/index.js'
 import { type Action, type Phrase, phraseOf, shareOf } from './phrases.js'
-import { Proof } from './proof.js'
+import type { Afterwards } from './repeat.js'
+import { addStyles } from './styles.js'
 
 /** Milliseconds in which a second click on "cancel" must come. */
 const SURE = 4000
+/** Milliseconds after which the inside of a row is asked for again that could not be loaded. */
+const LOAD_AGAIN = 3000
 
 const ICONS: Readonly<Record<Action, IconName>> = {
   pause: 'pause',
@@ -24,9 +27,23 @@ const ICONS: Readonly<Record<Action, IconName>> = {
 /** Actions that are worth a word, not just a drawing. */
 const NAMED: ReadonlySet<Action> = new Set<Action>(['choose', 'allow', 'here', 'retry', 'now'])
 
+/** What is shown of an upload that is opened, once it has come. */
+let inside: typeof Details | undefined
+
+/** Fetches it; rejects if that cannot be done just now. */
+export async function loadDetails(): Promise<typeof Details> {
+  if (inside) return inside
+  const part = await import('./details.js')
+  learn(part.words)
+  if (!inside) addStyles(part.STYLES)
+  inside = part.Details
+  return inside
+}
+
 /** What a row asks of the list. */
 export interface RowHost {
   readonly words: Words
+  readonly after: Afterwards
   act(task: UploadTask, action: Action): void
   toggle(task: UploadTask, open: boolean): void
 }
@@ -46,8 +63,8 @@ export class Row {
   readonly #more: HTMLButtonElement
   readonly #details = h('div', { class: 'details', hidden: true })
   readonly #mark = icon('file')
-  #map: ChunkMap | undefined
-  #proof: Proof | undefined
+  #inside: Details | undefined
+  #isLoading = false
   #seen: TaskView | undefined
   #actions = ''
   #sure: ReturnType<typeof setTimeout> | undefined
@@ -95,12 +112,30 @@ export class Row {
     if (isOpen === this.isOpen) return
     this.#details.hidden = !isOpen
     setAttribute(this.#more, 'aria-expanded', String(isOpen))
-    if (isOpen && !this.#map) {
-      this.#map = new ChunkMap(this.task, this.#host.words)
-      this.#proof = new Proof(this.task, this.#host.words)
-      this.#details.append(this.#proof.element, this.#map.element)
-    }
+    if (isOpen && inside) this.#show(inside)
+    else if (isOpen) void this.#load()
     this.#detail()
+  }
+
+  #show(kind: typeof Details): void {
+    const { after, words } = this.#host
+    this.#inside ??= new kind(this.task, words, after)
+    if (!this.#inside.element.isConnected) this.#details.replaceChildren(this.#inside.element)
+  }
+
+  async #load(): Promise<void> {
+    if (this.#isLoading) return
+    this.#isLoading = true
+    try {
+      this.#show(await loadDetails())
+      this.#detail()
+    } catch (error) {
+      console.warn('onward-upload:', error)
+      this.#details.replaceChildren(h('p', { class: 'sentence' }, this.#host.words.text('error.part')))
+      setTimeout(() => this.isOpen && void this.#load(), LOAD_AGAIN)
+    } finally {
+      this.#isLoading = false
+    }
   }
 
   /** Says how the upload stands at `now` (of `Date.now()`), in place `position` of `count`. */
@@ -129,13 +164,11 @@ export class Row {
 
   /** Draws the map anew, as after another width. */
   redraw(): void {
-    if (this.isOpen) this.#map?.draw()
+    if (this.isOpen) this.#inside?.draw()
   }
 
   #detail(): void {
-    if (!this.isOpen) return
-    this.#proof?.update()
-    this.#map?.update()
+    if (this.isOpen) this.#inside?.update()
   }
 
   #progress(view: TaskView): void {
@@ -145,7 +178,9 @@ export class Row {
     const isOpen = view.openEnded === true && view.state !== 'done'
     const { acked, inFlight, total } = view.progress
     const reached = total > 0 ? Math.min(1, (acked + inFlight) / total) : share
-    this.#acked.style.setProperty('transform', `scaleX(${share})`)
+    // Green is what has been verified: before the server has begun, all of it is as blue as it came.
+    const isUnread = !view.finishing && (view.state === 'verifying' || view.state === 'assembling')
+    this.#acked.style.setProperty('transform', `scaleX(${isUnread ? 0 : share})`)
     this.#flight.style.setProperty(
       'transform',
       `scaleX(${isOpen ? 1 : view.finishing ? share : Math.max(share, reached)})`,

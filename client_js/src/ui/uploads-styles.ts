@@ -57,32 +57,10 @@ export const STYLES = `
 .facts { grid-column: 2 / -1; display: flex; flex-wrap: wrap; gap: 0 0.75rem; color: var(--_muted); font-size: 0.875em; }
 .state { color: var(--_tone); font-weight: 600; }
 .trouble { margin-inline-start: auto; padding-inline-end: 0.4rem; }
-.sentence { grid-column: 2 / -1; max-width: 44rem; font-size: 0.875em; color: var(--_muted); }
+.sentence { grid-column: 2 / -1; max-width: 44rem; min-height: 1.45em; font-size: 0.875em; color: var(--_muted); }
 .row[data-tone=fail] .sentence, .row[data-tone=ask] .sentence, .row[data-tone=wait] .sentence { color: var(--_ink); }
-.details { grid-column: 2 / -1; display: grid; gap: 0.9rem; margin-block-start: 0.75rem; padding-inline-end: 0.4rem; }
-
-.cells { display: block; width: 100%; height: 36px; border-radius: 4px; color: var(--_ink); touch-action: pan-y; }
-.map { display: grid; gap: 0.35rem; font-size: 0.875em; }
-.map-summary { font-weight: 600; }
-.map-detail { color: var(--_muted); overflow-wrap: anywhere; }
-.legend { display: flex; flex-wrap: wrap; gap: 0.1rem 1rem; color: var(--_muted); }
-.legend li { display: flex; align-items: center; gap: 0.4rem; }
-.swatch { width: 0.75em; height: 0.75em; border-radius: 3px; }
-.swatch.empty { background: color-mix(in srgb, var(--_ink) 10%, var(--_surface)); }
-.swatch.inFlight { background: var(--_pale); }
-.swatch.partly { background: color-mix(in srgb, var(--_accent) 60%, var(--_pale)); }
-.swatch.stored { background: var(--_accent); }
-.swatch.verified { background: var(--_proven); }
-.swatch.resent { background: light-dark(#c27a00, #efb45c); }
-.swatch.failed { background: var(--_fail); }
-.proof { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 0.25rem 1rem; align-items: center; padding: 0.7rem 0.7rem 0.7rem 0.9rem;
-  border-radius: 8px; background: var(--_sunken); font-size: 0.875em; }
-.proof dl { display: grid; gap: 0.1rem; }
-.proof dt { color: var(--_muted); }
-.proof code { font-family: ui-monospace, monospace; overflow-wrap: anywhere; user-select: all; }
-.proof p { color: var(--_muted); }
-.proof p.agreed { color: var(--_proven); }
-.proof button { grid-area: 1 / 2 / span 2; }
+.details { grid-column: 2 / -1; margin-block-start: 0.4rem; padding-inline-end: 0.4rem; }
+.details:empty { min-height: 20rem; }
 
 .dock { position: relative; }
 .dock-head { display: flex; width: 100%; align-items: center; justify-content: space-between; gap: 1rem; padding: 0.7rem 1rem;
@@ -108,14 +86,11 @@ export const STYLES = `
   .facts { grid-column: 2; align-self: center; }
   .actions button > span, .folder { display: none; }
   .quiet.sure > span { display: inline; }
-  .proof { grid-template-columns: minmax(0, 1fr); }
-  .proof button { grid-area: auto; justify-self: start; }
   .trouble { margin-inline-start: 0; }
 }
 @media (pointer: coarse) { .chip { min-height: 2.5rem; } }
 @media (forced-colors: active) {
   .bar { border: 1px solid CanvasText; }
   .bar .acked { background: Highlight; forced-color-adjust: none; }
-  .swatch { forced-color-adjust: none; }
 }
 `

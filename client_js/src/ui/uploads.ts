@@ -9,6 +9,7 @@ import type { Words } from './i18n/index.js'
 import { List } from './list.js'
 import { News } from './news.js'
 import type { Action } from './phrases.js'
+import type { Afterwards } from './repeat.js'
 import { ACTIVE, ENDED, shareOfAll } from './states.js'
 import { summary } from './summary.js'
 import { type FilterName, Tools } from './tools.js'
@@ -27,6 +28,7 @@ const SHOWN: Readonly<Record<FilterName, (state: State) => boolean>> = {
 
 /** What the uploads ask of the panel around them. */
 export interface UploadsHost {
+  readonly after: Afterwards
   /** The number of the drop that an upload came with. */
   batchOf(task: UploadTask): number
   /** Shows the browser's dialog. */
@@ -62,7 +64,7 @@ export class Uploads {
       discard: (tasks) => this.#discard(tasks),
     })
     this.#tools = new Tools(words, uploader, (filter) => this.#choose(filter))
-    this.#list = new List({ words, act: (task, action) => this.#act(task, action) })
+    this.#list = new List({ words, after: host.after, act: (task, action) => this.#act(task, action) })
     this.#announcer = new Announcer((sentence) => host.say(sentence))
     this.#news = new News(this.#announcer, words)
   }
@@ -72,6 +74,11 @@ export class Uploads {
     body.prepend(this.#banner.element)
     body.append(this.#tools.element, this.#list.element)
     if (isFolded !== null) body.before(this.#dock(body, isFolded))
+  }
+
+  /** Shows what was added last. */
+  toTop(): void {
+    this.#list.toTop()
   }
 
   /** Opens or closes what an upload has to tell. */

@@ -41,9 +41,11 @@ test('a cell tells where it is, its digest, its lane', () => {
   const grid = gridOf(UNIT * 4 - 1000)
   const cells = Uint8Array.of(CELL.stored, CELL.inFlight, CELL.empty, CELL.empty)
   const parts = [{ offset: 0, size: UNIT, sha256: '9f2c'.repeat(16) }]
-  const lanes = [{ lane: 1, start: UNIT, end: UNIT * 2, sent: 0, tries: 2 }]
-  const said = (index: number) => plain(cellText(index, grid, cells, parts, lanes, en))
-  expect(said(0)).toBe('Piece 1: stored · 262 kB · SHA-256 9f2c9f2c9f2c…')
-  expect(said(1)).toBe('Piece 2: on its way · 262 kB · lane 2 · try 2')
+  const lanes = [{ lane: 1, start: UNIT, end: UNIT * 2, sent: 0, tries: 2, since: 0 }]
+  const sending = { lane: 2, start: 0, end: UNIT, since: 0, until: 9, stored: 0 }
+  const history = [{ ...sending, outcome: 'failed' } as const, { ...sending, lane: 0, outcome: 'stored' } as const]
+  const said = (index: number) => plain(cellText(index, grid, cells, { parts, lanes, history }, en))
+  expect(said(0)).toBe('Piece 1: stored · 262 kB · SHA-256 9f2c9f2c9f2c… · lane 1 · 2 tries')
+  expect(said(1)).toBe('Piece 2: on its way · 262 kB · lane 2')
   expect(said(3)).toBe('Piece 4: not sent yet · 261 kB')
 })

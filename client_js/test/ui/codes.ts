@@ -1,10 +1,11 @@
 import type { ErrorCode } from '../../src/core/errors.js'
 import type { State } from '../../src/core/types.js'
+import inside from '../../src/ui/i18n/en.details.json' with { type: 'json' }
 import first from '../../src/ui/i18n/en.json' with { type: 'json' }
 import later from '../../src/ui/i18n/en.uploads.json' with { type: 'json' }
 
 /** All that the interface says in English. */
-export const english: Record<string, string> = { ...first, ...later }
+export const english: Record<string, string> = { ...first, ...later, ...inside }
 
 /** Complete by its type: a code that is added to the client lacks here until it has its texts. */
 export const CODES: Record<ErrorCode, true> = {

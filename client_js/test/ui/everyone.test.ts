@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { gradientOf } from '../../demo/entry.js'
 import { Everyone, type UploadRow } from '../../demo/everyone.js'
 import { EventParser } from '../../demo/stream.js'
 
@@ -10,9 +11,12 @@ const ROW: UploadRow = {
   reason: null,
   length: 100,
   received: 10,
+  kept: 10,
   done: null,
+  map: null,
   created_at: 1,
   active_at: 2,
+  expires_at: 602,
 }
 
 test('events come in pieces of any size, and each is told once', () => {
@@ -64,4 +68,43 @@ test('what stands still has no speed', () => {
   expect(everyone.list()[0]?.rate).toBe(50)
   everyone.settle(5000)
   expect(everyone.list()[0]?.rate).toBe(0)
+})
+
+test('filters and letters narrow the list; what came to nothing has nothing on the disk', () => {
+  const everyone = new Everyone()
+  everyone.fill([ROW, { ...ROW, id: 'b', name: 'Song.mp3', owner: 'ann', state: 'done', created_at: 3 }], 0)
+  const ids = (...asked: Parameters<Everyone['list']>) => everyone.list(...asked).map(({ id }) => id)
+  expect(ids()).toEqual(['b', 'a'])
+  expect(ids('active')).toEqual(['a'])
+  expect(ids('all', ' SONG')).toEqual(['b'])
+  expect(ids('all', 'ann')).toEqual(['b'])
+  expect(ids('failed')).toEqual([])
+  everyone.take('removed', { id: 'a', at: 5, state: 'expired' }, 1)
+  expect(everyone.list('ended')[0]).toMatchObject({ id: 'a', received: 0, kept: 0, expires_at: null })
+})
+
+test('more time is left with every byte, and what is known of the parts stays', () => {
+  const everyone = new Everyone()
+  everyone.fill([{ ...ROW, map: '90' }], 2000)
+  everyone.take('state', { uploads: [ROW] }, 3000)
+  expect(everyone.list()[0]?.map).toBe('90')
+  everyone.take('progress', { id: 'a', received: 60, length: 100, offset: 60, map: '95' }, 12_000)
+  expect(everyone.list()[0]).toMatchObject({ map: '95', expires_at: 612, kept: 60 })
+  everyone.take('sealed', { id: 'a', at: 7, length: 100, chunks: 4, total_known: true }, 13_000)
+  expect(everyone.list()[0]).toMatchObject({ map: null, expires_at: null })
+})
+
+test('how the server stands is told apart from any upload', () => {
+  const everyone = new Everyone()
+  everyone.take('server', { free: 7, floor: 1, promised: 2, waiting: 3 }, 0)
+  expect(everyone.room).toEqual({ free: 7, floor: 1, promised: 2, waiting: 3 })
+  expect(everyone.list()).toEqual([])
+})
+
+test('parts are painted as far as they are there, and neighbours of one kind as one stripe', () => {
+  expect(gradientOf('99900')).toBe(
+    'linear-gradient(90deg, color-mix(in srgb, var(--tone) 100%, transparent) 0.00% 60.00%, ' +
+      'color-mix(in srgb, var(--tone) 0%, transparent) 60.00% 100.00%)',
+  )
+  expect(gradientOf('1')).toContain('29%')
 })

@@ -6,7 +6,7 @@ const de = new Formats('de')
 const plain = (text: string) => text.replace(/[\u00a0\u202f]/g, ' ')
 
 test.each([
-  [0, '0 byte'],
+  [0, '0 kB'],
   [999, '999 byte'],
   [1000, '1 kB'],
   [8_400_000, '8.4 MB'],

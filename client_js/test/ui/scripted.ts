@@ -30,6 +30,7 @@ export class ScriptedTask implements UploadTask {
   cells: Uint8Array | undefined
   answer: 'match' | 'mismatch' = 'match'
   lanes: UploadTask['lanes'] = []
+  history: UploadTask['history'] = []
   parts: UploadTask['parts'] = []
   readonly calls: string[] = []
   readonly #changed: (from: State) => void

@@ -104,7 +104,7 @@ test('every text is said somewhere', () => {
     .map((file) => readFileSync(file, 'utf8'))
     .join('\n')
   // Said by a key that is put together: `state.${state}`.
-  const joined = [...code.matchAll(/`([a-z]+\.)\$\{/g)].map(([, start]) => start as string)
+  const joined = [...code.matchAll(/`((?:[a-z]+\.)+)\$\{/g)].map(([, start]) => start as string)
   expect(joined).toContain('state.')
   for (const key of Object.keys({ ...en, ...pageEn })) {
     const base = key.replace(/\.(one|other)$/, '')

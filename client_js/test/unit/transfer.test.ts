@@ -395,3 +395,24 @@ describe('the file', () => {
     expect(await task?.done).toMatchObject({ size: 0, sha256: sha(new Uint8Array()) })
   })
 })
+
+test('every request is remembered: when, on which lane, and what became of it', async () => {
+  world.server.bytesPerSecond = UNIT
+  let failures = 1
+  world.server.rules = [(request) => (request.method === 'PUT' && failures-- > 0 ? answer(503) : undefined)]
+  const [task] = await world.tab({ parallel: 2 }).add([fileOf('a', noise(8 * UNIT))])
+  await world.run(3_000)
+  task?.pause()
+  await settle()
+  const isStopped = task?.history.some((one) => one.outcome === 'stopped')
+  task?.resume()
+  await world.run()
+  await task?.done
+  const history = task?.history ?? []
+  expect(isStopped).toBe(true)
+  expect(history.filter((one) => one.outcome === 'failed')).toHaveLength(1)
+  expect(history.reduce((sum, one) => sum + one.stored, 0)).toBe(8 * UNIT)
+  expect(new Set(history.map((one) => one.lane))).toEqual(new Set([0, 1]))
+  for (const one of history) expect(one.until).toBeGreaterThanOrEqual(one.since)
+  expect(history.every((one) => (one.outcome === 'stored') === one.stored > 0)).toBe(true)
+})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 
 class ByteRanges:
@@ -78,6 +79,20 @@ class ByteRanges:
         """True if any of ``start <= n < end`` is in the set."""
         i = bisect_right(self._ends, start)
         return start < end and i < len(self._starts) and self._starts[i] < end
+
+    def filled(self, start: int, end: int, cells: int) -> list[tuple[int, int]]:
+        """Of each of ``cells`` nearly equal parts of ``start <= n < end``: numbers in the set, and numbers in all."""
+        edges = [start + (end - start) * cell // cells for cell in range(cells + 1)]
+        found = [0] * cells
+        cell = 0
+        for i in range(bisect_right(self._ends, start), len(self._starts)):
+            while cell < cells and edges[cell + 1] <= self._starts[i]:
+                cell += 1
+            for at in range(cell, cells):
+                if edges[at] >= self._ends[i]:
+                    break
+                found[at] += min(self._ends[i], edges[at + 1]) - max(self._starts[i], edges[at])
+        return [(here, b - a) for here, (a, b) in zip(found, pairwise(edges), strict=True)]
 
     @property
     def total(self) -> int:

@@ -48,7 +48,7 @@ from onward.engine.intake import Body, NoBody
 from onward.engine.joining import Joining
 from onward.engine.ledger import Ledger
 from onward.engine.rules import Rules
-from onward.engine.space import Space
+from onward.engine.space import Room, Space
 from onward.engine.store import Storing, Told
 from onward.errors import (
     KeyReused,
@@ -145,6 +145,10 @@ class Engine:
     async def check_space(self) -> None:
         """Raises ``NoSpace`` if every new upload would be refused for want of room."""
         await self._space.check()
+
+    async def room(self) -> Room:
+        """How much the server can still take, and how much waits to be finished."""
+        return await self._space.room()
 
     def drain(self) -> None:
         """The process is about to end: every body being read is cut, and what it brought is kept."""

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import math
+
 import anyio
+import msgspec
 
 from onward.core.admission import admit
 from onward.core.types import Limits, Store
 from onward.core.upload import Upload
 from onward.errors import NoSpace
-from onward.ports import Catalog, Storage
+from onward.ports import Catalog, Due, Storage
 
 FREE_FOR = 1.0
 """Seconds that a look at the free disk space is good for."""
+
+MOST_WAITING = 1000
+"""Sealed uploads that are counted; beyond that there are "so many or more"."""
+
+
+class Room(msgspec.Struct, frozen=True, kw_only=True):
+    """How much the server can still take, and how much it has to do. Sizes in bytes."""
+
+    free: int | None
+    """What may still be written; null where there is no such number."""
+    floor: int
+    """What is never given away of it (``min_free``)."""
+    promised: int
+    """What uploads under way were promised, and may still send."""
+    waiting: int
+    """Uploads that are all there and wait to be finished, or are being finished; 1000 stands for more, too."""
 
 
 class Space:
@@ -43,12 +62,24 @@ class Space:
                 f"no new upload has room: {floor} MiB (min_free) are kept free beside what others were promised"
             ) from None
 
-    async def need(self, size: int, *, promised: bool = False) -> None:
-        """Raises ``NoSpace`` unless ``size`` bytes fit; ``promised`` ones only need the floor."""
+    async def room(self) -> Room:
+        """How things stand on the whole; costs the same however many uploads there are."""
+        return Room(
+            free=await self._left(),
+            floor=self._floor,
+            promised=await self._catalog.promised(),
+            waiting=len(await self._catalog.due(Due.FINISH, before=math.inf, limit=MOST_WAITING)),
+        )
+
+    async def _left(self) -> int | None:
         now = anyio.current_time()
         if now - self._free[0] >= FREE_FOR:
             self._free = (now, await self._storage.free())
-        free = self._free[1]
+        return self._free[1]
+
+    async def need(self, size: int, *, promised: bool = False) -> None:
+        """Raises ``NoSpace`` unless ``size`` bytes fit; ``promised`` ones only need the floor."""
+        free = await self._left()
         if free is None or not size:
             return
         others = 0 if promised else await self._catalog.promised()

@@ -9,6 +9,7 @@ from typing import Any, Final, get_args, get_type_hints
 import msgspec
 from litestar.openapi.spec import Components, SecurityScheme
 
+from onward.engine.space import Room
 from onward.web.event_shapes import EVENT
 from onward.web.openapi import PREFIX, SCHEME, Json
 from onward.web.probes import ReadyView
@@ -31,6 +32,7 @@ SHOWN: Final = (
     PostedView,
     ReadyView,
     Received,
+    Room,
     RowView,
     SealedView,
     StoredView,

@@ -9,6 +9,11 @@ import msgspec
 from onward.web.openapi import EXAMPLE_ID, EXAMPLE_SHA256, TEXT, WHOLE, Json, refer
 
 _AT: Final[Json] = {"type": "number", "description": "Seconds since the epoch."}
+_MAP: Final[Json] = {
+    "type": "string",
+    "pattern": "^[0-9]{0,64}$",
+    "description": "How much of each of at most 64 equal parts is held, a digit each: 0 nothing, 9 all.",
+}
 _SHA256: Final[Json] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 
 
@@ -34,13 +39,14 @@ DATA: Final[dict[str, Json]] = {
     },
     "caught-up": {"description": "All that was missed has been sent; what follows is new.", "type": "object"},
     "created": _data(at=_AT, name=_or_null(TEXT), length=_or_null(WHOLE), state={"const": "receiving"}),
-    "progress": _data(received=WHOLE, length=_or_null(WHOLE), offset=WHOLE),
+    "progress": _data(received=WHOLE, length=_or_null(WHOLE), offset=WHOLE, map=_MAP),
     "sealed": _data(at=_AT, length=WHOLE, chunks=WHOLE, total_known={"type": "boolean"}),
     "verifying": _data(phase={"enum": ["assembling", "verifying"]}, done=WHOLE, total=WHOLE),
     "damaged": _data(at=_AT, state={"const": "receiving"}, size=WHOLE, keys={"type": "array", "items": WHOLE}),
     "published": _data(at=_AT, state={"const": "done"}, size=WHOLE, sha256=_SHA256, ref=TEXT),
     "failed": _data(at=_AT, state={"const": "failed"}, code=TEXT, detail=TEXT),
     "removed": _data(at=_AT, state={"enum": ["cancelled", "expired"]}),
+    "server": {"description": "How the server stands as a whole; for operators alone.", **refer("Room")},
 }
 """The JSON in the data of each event, by the event's name."""
 
@@ -64,7 +70,7 @@ EVENT: Final[Json] = {
 }
 
 _SHOWN: Final[tuple[tuple[int, str, Json], ...]] = (
-    (17, "progress", {"received": 8388608, "length": 20971520, "offset": 8388608}),
+    (17, "progress", {"received": 8388608, "length": 20971520, "offset": 8388608, "map": "9" * 25 + "5" + "0" * 38}),
     (19, "sealed", {"at": 1795514460.0, "length": 20971520, "chunks": 3, "total_known": True}),
     (19, "verifying", {"phase": "verifying", "done": 8388608, "total": 20971520}),
     (

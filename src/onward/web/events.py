@@ -123,6 +123,7 @@ async def live(listener: Listener, start: int, heartbeat: float) -> AsyncIterato
         upto, ended = listener.seen, listener.ended
         news, listener.news = listener.news, type(listener.news)()
         progress, listener.progress = listener.progress, {}
+        room, listener.room = listener.room, None
         for item in news:
             sent = item.seq
             yield _news(item)
@@ -133,6 +134,8 @@ async def live(listener: Listener, start: int, heartbeat: float) -> AsyncIterato
         sent = max(sent, upto)
         for one in progress.values():
             yield _progress(one, sent)
+        if room is not None:
+            yield text("server", room, sent)
 
 
 async def _replay(engine: Engine, after: int, upto: int, id: UploadId | None) -> AsyncIterator[FeedItem]:

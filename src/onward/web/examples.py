@@ -92,14 +92,18 @@ PAGE: Final[Json] = {
             "reason": None,
             "length": _SIZE,
             "received": _CHUNK,
+            "kept": _CHUNK,
             "chunks": 1,
             "done": None,
+            "map": None,
             "created_at": _AT,
             "active_at": _AT + 2,
+            "expires_at": _AT + 2 + 604800,
             "urls": {"status": _STATUS, "events": f"{_STATUS}/events", "content": None},
         }
     ],
     "next": None,
+    "server": {"free": 500107862016, "floor": 268435456, "promised": _SIZE - _CHUNK, "waiting": 0},
 }
 READY: Final[Json] = {
     "status": "ok",

@@ -25,14 +25,18 @@ from onward.core.types import (
 )
 from onward.core.upload import Upload
 from onward.engine.engine import Engine
+from onward.engine.space import Room
 from onward.errors import NotFound
 from onward.ports import FeedItem, WorkDone
+from onward.wire.views import map_of
 
 log = logging.getLogger("onward.web")
 
 BATCH: Final = 500
 MOST_SEALED: Final = 64
 """Sealed uploads whose worker is followed at a time."""
+ROOM_EVERY: Final = 2.0
+"""Seconds between two looks at the disk and the queue while an operator listens."""
 
 
 class Progress(NamedTuple):
@@ -42,6 +46,8 @@ class Progress(NamedTuple):
     received: int
     length: int | None
     offset: int
+    map: str
+    """Where the bytes are; see ``map_of``."""
 
 
 class Verifying(NamedTuple):
@@ -59,7 +65,7 @@ class Listener:
 
     __slots__ = (
         *("_id", "_most_news", "_most_progress", "_owner", "_wake"),
-        *("ended", "everyone", "news", "progress", "seen"),
+        *("ended", "everyone", "news", "progress", "room", "seen"),
     )
 
     def __init__(
@@ -78,6 +84,8 @@ class Listener:
         self.everyone = everyone
         self.news: deque[FeedItem] = deque()
         self.progress: dict[UploadId, Progress | Verifying] = {}
+        self.room: Room | None = None
+        """How the server stands as a whole, if that has changed; told to operators alone."""
         self.seen = 0
         """Until it ends, all that concerns this listener up to this ``seq`` is in the mailbox or was taken out."""
         self.ended = False
@@ -114,6 +122,11 @@ class Listener:
         self.progress[progress.id] = progress
         if len(self.progress) > self._most_progress:
             del self.progress[next(iter(self.progress))]
+        self._wake.set()
+
+    def tell_room(self, room: Room) -> None:
+        """Note how the server stands; only the last word is kept."""
+        self.room = room
         self._wake.set()
 
     def reached(self, seq: int) -> None:
@@ -171,6 +184,7 @@ class Feed:
         self._grown: dict[UploadId, str | None] = {}
         self._told: dict[UploadId, float] = {}
         self._sealed: dict[UploadId, tuple[str | None, WorkDone | None]] = {}
+        self._room: tuple[float, Room | None] = (-ROOM_EVERY, None)
 
     async def run(self, engine: Engine) -> None:
         """Poll until cancelled. One bad poll does not end it: the next goes on from the same place."""
@@ -218,6 +232,8 @@ class Feed:
             listener.reached(self._seq)
             self._listeners.add(listener)
             self._wanted.set()
+            if listener.everyone and self._room[1] is not None:
+                listener.tell_room(self._room[1])
             if self._ended:
                 listener.end()
             return self._seq
@@ -240,6 +256,7 @@ class Feed:
             now = self._clock()
             await self._tell_progress(engine, now)
             await self._tell_work(engine, now)
+            await self._tell_room(engine, now)
 
     async def _catch_up(self, engine: Engine) -> None:
         while True:
@@ -301,6 +318,16 @@ class Feed:
             for listener in listeners:
                 listener.tell_progress(Verifying(id, work))
 
+    async def _tell_room(self, engine: Engine, now: float) -> None:
+        listeners = [listener for listener in self._listeners if listener.everyone]
+        if not listeners or now - self._room[0] < ROOM_EVERY:
+            return
+        room = await engine.room()
+        if room != self._room[1]:
+            for listener in listeners:
+                listener.tell_room(room)
+        self._room = (now, room)
+
     def _is_due(self, id: UploadId, now: float) -> bool:
         if now - self._told.get(id, -self._pace) < self._pace:
             return False
@@ -323,4 +350,4 @@ def grown(upload: Upload) -> Progress | None:
     """How far an upload that is being received is; ``None`` for any other."""
     if upload.state is not State.OPEN:
         return None
-    return Progress(upload.id, upload.received_bytes, upload.length, upload.offset)
+    return Progress(upload.id, upload.received_bytes, upload.length, upload.offset, map_of(upload))

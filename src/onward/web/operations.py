@@ -250,6 +250,12 @@ def _chunk_query() -> Json:
     return parameter("query", "chunk", "Ask about this chunk only.", {**WHOLE, "minimum": 1})
 
 
+_MAP_ASKED: Final = (
+    "With `true`, rows of uploads that are being received say in `map` where their bytes are: how much of each of at "
+    "most 64 equal parts is held, a digit each, 0 nothing, 9 all. Then a page has at most 50 rows."
+)
+
+
 def status() -> Operations:
     """Lists, and one upload by its id."""
     states = ["receiving", "assembling", "verifying", "done", "failed", "expired", "cancelled"]
@@ -259,6 +265,7 @@ def status() -> Operations:
         parameter("query", "state", text, array, ["receiving"], style="form", explode=True),
         parameter("query", "limit", "Most rows of the page.", {"type": "integer", "minimum": 1, "maximum": 200}, 50),
         parameter("query", "after", "The `next` of the page before.", TEXT),
+        parameter("query", "map", _MAP_ASKED, {"type": "boolean"}, True),
     )
     return {
         "list": described(
@@ -301,7 +308,8 @@ def events() -> Operations:
     stream = answer(
         "`text/event-stream`; the schema is that of one event. First `state` (a snapshot), or after `Last-Event-ID` "
         "what was missed; then `created`, `progress` (at most two a second), `sealed`, `verifying` (phase and bytes), "
-        "`damaged`, `published`, `failed`, `removed` as they happen. A comment every 15 seconds shows that it lives.",
+        "`damaged`, `published`, `failed`, `removed` as they happen; on the stream of all, for an operator, `server` "
+        "(disk and queue) when it has changed. A comment every 15 seconds shows that it lives.",
         schema=refer("Event"),
         example=EXAMPLE,
         media_type="text/event-stream",

@@ -12,8 +12,8 @@ from litestar.handlers import HTTPRouteHandler
 from onward.core.outcome import Outcome
 from onward.core.summary import Summary
 from onward.core.types import State, Status, UploadId
+from onward.engine.space import Room
 from onward.errors import BadField
-from onward.ports import WorkDone
 from onward.web import operations
 from onward.web.callers import need_view_of_many
 from onward.web.feed import Listener
@@ -22,7 +22,7 @@ from onward.web.routes import tell
 from onward.web.site import Exchange, Site, route
 from onward.wire import views
 from onward.wire.fields import integer
-from onward.wire.message import Hrefs, Reply
+from onward.wire.message import Reply
 
 WORDS: Final = ("receiving", "assembling", "verifying", "done", "failed", "expired", "cancelled")
 """The public words for states."""
@@ -30,6 +30,8 @@ WORDS: Final = ("receiving", "assembling", "verifying", "done", "failed", "expir
 MOST_ROWS: Final = 200
 ROWS: Final = 50
 """Rows of a page if nothing is asked for."""
+MOST_MAPS: Final = 50
+"""Most rows of a page with maps: each may have to be folded from all its events."""
 
 _STATE_OF: Final = {
     "receiving": State.OPEN,
@@ -60,19 +62,30 @@ class RowView(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     length: int | None
     received: int
+    """Bytes that came and were not given up again: none of a cancelled or expired upload."""
+    kept: int
+    """Bytes that lie on the disk for it."""
     chunks: int
     done: int | None
     """Bytes that the worker has behind it, in the phase that ``state`` says."""
+    map: str | None
+    """Of an upload that is being received, if it was asked for: where its bytes are; see ``map_of``."""
     created_at: float
     active_at: float
+    expires_at: float | None
+    """When an upload that is being received is given up unless more comes."""
     urls: RowUrls
 
 
 class PageView(msgspec.Struct, frozen=True, kw_only=True):
-    """Answer to ``GET /uploads``. ``next`` is the ``after`` of the next page; null: there is none."""
+    """Answer to ``GET /uploads``. ``next`` is the ``after`` of the next page; null: there is none.
+
+    ``server`` is for operators; null for anybody else.
+    """
 
     uploads: list[RowView]
     next: str | None
+    server: Room | None
 
 
 def status_routes(site: Site) -> Sequence[HTTPRouteHandler]:
@@ -95,7 +108,7 @@ async def _show(exchange: Exchange) -> Response[bytes]:
 async def _list(exchange: Exchange) -> Response[bytes]:
     caller = await exchange.caller()
     need_view_of_many(caller)
-    words, after, limit = _asked(query_of(exchange.request.scope))
+    words, after, limit, maps = _asked(query_of(exchange.request.scope))
     found, cursor = await exchange.engine.catalog.page(
         owner=caller.owner,
         everyone=caller.operator,
@@ -103,8 +116,12 @@ async def _list(exchange: Exchange) -> Response[bytes]:
         after=after,
         limit=limit,
     )
-    views = [await _row(exchange, summary) for summary in found]
-    page = PageView(uploads=[view for view in views if not words or view.state in words], next=cursor)
+    views = [await _row(exchange, summary, maps=maps) for summary in found]
+    page = PageView(
+        uploads=[view for view in views if not words or view.state in words],
+        next=cursor,
+        server=await exchange.engine.room() if caller.operator else None,
+    )
     body = msgspec.json.encode(page)
     return exchange.respond(
         Reply(status=200, headers={"Cache-Control": "no-store"}, body=body, media_type="application/json")
@@ -123,18 +140,17 @@ async def rows(exchange: Exchange, listener: Listener) -> list[RowView]:
     return [await _row(exchange, summary) for summary in found]
 
 
-async def _row(exchange: Exchange, summary: Summary) -> RowView:
-    work, word = None, summary.word
+async def _row(exchange: Exchange, summary: Summary, *, maps: bool = False) -> RowView:
+    engine, work, word, shown = exchange.engine, None, summary.word, None
     if summary.state is State.SEALED:
-        engine = exchange.engine
         work = await engine.catalog.work(summary.id)
         # Before the worker has come, only the upload itself knows which phase is next.
         word = work.phase.value if work else views.word(await engine.ledger.load(summary.id))
-    return row_of(summary, word, work, exchange.hrefs)
-
-
-def row_of(summary: Summary, word: str, work: WorkDone | None, hrefs: Hrefs) -> RowView:
-    """One row as it is shown; ``word`` is the state in public words."""
+    elif summary.state is State.OPEN and maps:
+        # Unless it ended or was forgotten since the page was read.
+        upload = (await engine.ledger.load_all([summary.id])).get(summary.id)
+        shown = views.map_of(upload) if upload and upload.state is State.OPEN else None
+    expires_at = summary.active_at + engine.rules.expire_after if summary.state is State.OPEN else None
     return RowView(
         id=summary.id,
         name=summary.name,
@@ -142,23 +158,27 @@ def row_of(summary: Summary, word: str, work: WorkDone | None, hrefs: Hrefs) -> 
         state=word,
         reason=summary.reason or None,
         length=summary.length,
-        received=summary.received,
-        chunks=summary.parts,
+        received=0 if summary.state is State.GONE else summary.received,
+        kept=summary.kept,
+        chunks=0 if summary.state is State.GONE else summary.parts,
         done=work.done if work else None,
+        map=shown,
         created_at=summary.created_at,
         active_at=summary.active_at,
+        expires_at=expires_at,
         urls=RowUrls(
-            status=hrefs.status_of(summary.id),
-            events=hrefs.events_of(summary.id),
-            content=hrefs.content_of(summary.id) if summary.state is State.DONE else None,
+            status=exchange.hrefs.status_of(summary.id),
+            events=exchange.hrefs.events_of(summary.id),
+            content=exchange.hrefs.content_of(summary.id) if summary.state is State.DONE else None,
         ),
     )
 
 
-def _asked(query: Sequence[tuple[str, str]]) -> tuple[frozenset[str], str | None, int]:
+def _asked(query: Sequence[tuple[str, str]]) -> tuple[frozenset[str], str | None, int, bool]:
     words: list[str] = []
     after: str | None = None
     limit = ROWS
+    maps = False
     for name, value in query:
         match name:
             case "state":
@@ -167,10 +187,20 @@ def _asked(query: Sequence[tuple[str, str]]) -> tuple[frozenset[str], str | None
                 after = value or None
             case "limit":
                 limit = integer("limit", value, least=1, most=MOST_ROWS)
+            case "map":
+                maps = _yes("map", value)
             case _:
-                allowed = ["state", "after", "limit"]
+                allowed = ["state", "after", "limit", "map"]
                 raise BadField(f"the query has no field {name[:100]!r}", field="query", allowed=allowed)
     unknown = [word for word in words if word not in WORDS]
     if unknown:
         raise BadField(f"{unknown[0][:100]!r} is not a state", field="state", allowed=list(WORDS))
-    return frozenset(words), after, limit
+    if maps and limit > MOST_MAPS:
+        raise BadField(f"with maps a page has at most {MOST_MAPS} rows", field="limit", allowed=f"1 to {MOST_MAPS}")
+    return frozenset(words), after, limit, maps
+
+
+def _yes(field: str, value: str) -> bool:
+    if value not in {"true", "false"}:
+        raise BadField(f"{value[:100]!r} is neither true nor false", field=field, allowed=["true", "false"])
+    return value == "true"

@@ -93,6 +93,8 @@ class PageConfig(msgspec.Struct, frozen=True, kw_only=True):
     events: str
     operator_token: bool
     """Lists and events of all uploads need the operator's token."""
+    delete_finished: bool
+    """A finished file may be deleted by whoever may cancel its upload."""
     limits: Limits
 
 
@@ -111,11 +113,12 @@ class Shelf:
 
 
 def ui_routes(
-    site: Site, *, version: str, bench: Bench | None = None, folder: Traversable = SHIPPED
+    site: Site, *, version: str, bench: Bench | None = None, deletes: bool = False, folder: Traversable = SHIPPED
 ) -> Sequence[HTTPRouteHandler]:
     """``/ui`` and what lies below, and ``/``, which leads there; none of them is in the description.
 
-    ``bench`` makes uploads fail as the page wishes; without one there is no ``/ui/faults``.
+    ``bench`` makes uploads fail as the page wishes; without one there is no ``/ui/faults``. ``deletes`` tells the page
+    that finished files can be deleted.
     """
     shelf = Shelf(folder)
 
@@ -147,6 +150,7 @@ def ui_routes(
             uploads=prefix + settings.uploads_path,
             events=prefix + settings.events_path,
             operator_token=bool(settings.token),
+            delete_finished=deletes,
             limits=settings.limits,
         )
         return exchange.respond(_json(said))

@@ -20,6 +20,9 @@ from onward.wire.message import Hrefs, Work
 SHOWN: Final = 64
 """Most runs that the answer to a chunk lists, so that it stays small; the manifest lists them all."""
 
+CELLS: Final = 64
+"""Most digits of a map."""
+
 Pairs = list[tuple[int, int]]
 
 
@@ -183,6 +186,20 @@ def received(upload: Upload) -> Received:
         return Received(chunks=runs[:SHOWN], more=True if len(runs) > SHOWN else UNSET)
     runs = [(a, b - 1) for a, b in islice(ranges_of(upload), SHOWN + 1)]
     return Received(ranges=runs[:SHOWN], more=True if len(runs) > SHOWN else UNSET)
+
+
+def map_of(upload: Upload) -> str:
+    """How much of each part is held, a digit for each of at most 64 equal parts: 0 nothing, 9 all, 1 to 8 its share.
+
+    Parts of the length, or as far as anything has come while that is not known; parts of the
+    chunk numbers where bytes have no places yet. Empty where there is nothing to divide.
+    """
+    first = 1 if upload.layout is Layout.NUMBERED else 0
+    end = upload.ranges.end if first or upload.length is None else upload.length
+    if end <= first or upload.state is State.GONE:
+        return ""
+    filled = upload.ranges.filled(first, end, min(CELLS, end - first))
+    return "".join("0" if not held else "9" if held >= size else str(1 + held * 8 // size) for held, size in filled)
 
 
 def _chunk_runs(upload: Upload) -> Iterator[tuple[int, int]]:

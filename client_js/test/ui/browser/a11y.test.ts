@@ -1,5 +1,5 @@
 import axe from 'axe-core'
-import { afterEach, beforeAll, expect, test } from 'vitest'
+import { afterEach, beforeAll, expect, test, vi } from 'vitest'
 import type { State } from '../../../src/core/types.js'
 import { OnwardUpload } from '../../../src/ui/element.js'
 import { loadUploads } from '../../../src/ui/panel.js'
@@ -39,7 +39,10 @@ test.each([
   for (const state of STATES) {
     const progress = { acked: 3e6, inFlight: 1e6, retries: 2, resumes: 1, bytesPerSecond: 1e6, etaSeconds: 2 }
     const more = state === 'done' ? { result } : state === 'failed' ? { error: failure('network') } : {}
-    uploader.put(`${state}.bin`, 5e6, { state, progress, retryAt: Date.now() + 60_000, ...more })
+    const task = uploader.put(`${state}.bin`, 5e6, { state, progress, retryAt: Date.now() + 60_000, ...more })
+    task.history = (['stored', 'failed', 'stopped'] as const).map((outcome, lane) => {
+      return { lane, start: 0, end: 5e6, since: 0, until: 1000 * lane + 1, outcome, stored: lane ? 0 : 5e6 }
+    })
   }
   const element = new OnwardUpload()
   for (const name of ['multiple', 'directory', 'details']) element.setAttribute(name, '')
@@ -49,8 +52,10 @@ test.each([
   document.body.append(element)
   await settled()
   for (const button of element.shadowRoot?.querySelectorAll<HTMLElement>('.more') ?? []) button.click()
+  const inside = (selector: string) => element.shadowRoot?.querySelectorAll(selector).length ?? 0
+  await vi.waitFor(() => expect(inside('canvas.tracks')).toBeGreaterThan(0))
   await settled()
-  expect(element.shadowRoot?.querySelectorAll('.row').length).toBeGreaterThan(5)
+  expect(inside('.row')).toBeGreaterThan(4)
   expect(await violations(element)).toEqual([])
 })
 

@@ -40,6 +40,25 @@ const one = (selector: string) => {
 const text = (selector: string) => (one(selector).textContent ?? '').replace(/[\u00a0\u202f]/g, ' ')
 const drawn = () => new Promise<void>((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => resolve())))
 
+const plain = (said: string | null) => (said ?? '').replace(/[\u00a0\u202f]/g, ' ')
+
+/** True if the colour of an element is somewhere on a canvas. */
+function isPainted(on: HTMLElement, selector: string): boolean {
+  const sample = document.createElement('canvas').getContext('2d') as CanvasRenderingContext2D
+  sample.fillStyle = getComputedStyle(one(selector)).backgroundColor
+  sample.fillRect(0, 0, 1, 1)
+  const wanted = new Uint32Array(sample.getImageData(0, 0, 1, 1).data.buffer)[0]
+  const canvas = on as HTMLCanvasElement
+  const painted = canvas.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height).data ?? []
+  return wanted !== undefined && new Uint32Array(new Uint8Array(painted).buffer).includes(wanted)
+}
+
+/** Opens the first row; what is inside may have to be fetched. */
+const opened = async () => {
+  one('.more').click()
+  await vi.waitFor(() => one('canvas.tracks'))
+}
+
 test('the drop zone is one real button with a name', () => {
   const button = one('.drop-button')
   expect(button.tagName).toBe('BUTTON')
@@ -242,7 +261,7 @@ test('the pieces are described in words, and each by the arrow keys', async () =
   const task = uploader.put('film.mkv', 4 * 262_144, { state: 'uploading' })
   task.cells = Uint8Array.of(CELL.stored, CELL.inFlight, CELL.empty, CELL.empty)
   await drawn()
-  one('.more').click()
+  await opened()
   expect(one('.more').getAttribute('aria-expanded')).toBe('true')
   expect(text('.map-summary')).toBe('1 of 4 pieces stored. Missing: 3–4. On their way: 2.')
   const map = one('canvas')
@@ -256,11 +275,62 @@ test('the pieces are described in words, and each by the arrow keys', async () =
   expect(press('Tab')).toBe(true)
 })
 
+test('the requests are described in words, and each by the arrow keys', async () => {
+  const task = uploader.put('film.mkv', 4 * 262_144, { state: 'uploading' })
+  const request = { start: 0, end: 262_144, since: 1000, until: 3000, stored: 0, lane: 2 }
+  task.history = [
+    { ...request, outcome: 'failed' },
+    { ...request, since: 4000, until: 6000, stored: 262_144, outcome: 'stored' },
+  ]
+  await drawn()
+  await opened()
+  expect(text('.times .map-summary')).toBe('2 requests in 5 sec, 1 fault. 52 kB/s on average.')
+  const tracks = one('canvas.tracks')
+  const press = (key: string) => tracks.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }))
+  press('Home')
+  expect(plain(tracks.getAttribute('aria-valuetext'))).toBe(
+    'lane 3 · 262 kB · failed after 2 sec · 3 sec before the end',
+  )
+  press('ArrowRight')
+  expect(plain(tracks.getAttribute('aria-valuetext'))).toBe('lane 3 · 262 kB · stored in 2 sec · try 2')
+  expect(tracks.getAttribute('aria-valuenow')).toBe('2')
+  tracks.dispatchEvent(new FocusEvent('blur'))
+  expect(tracks.getAttribute('aria-valuetext')).toContain('1 fault')
+  expect(isPainted(tracks, '.times .swatch.failed')).toBe(true)
+  expect(isPainted(tracks, '.times .swatch.lane-3')).toBe(true)
+  expect(isPainted(tracks, '.times .swatch.lane-1')).toBe(false)
+})
+
+test('what a page offers afterwards is there once the upload is done', async () => {
+  const calls: string[] = []
+  element.afterwards = {
+    snippets: async (task) => [{ tool: 'curl', text: `curl ${task.name}` }],
+    remove: async () => {
+      calls.push('removed')
+      throw new Error('not this one')
+    },
+  }
+  const task = uploader.put('film.mkv', 5, { state: 'uploading' })
+  await drawn()
+  await opened()
+  expect(one('.repeat').hidden).toBe(true)
+  task.set({ state: 'done', result: { id: '1', url: '/c', size: 5, verified: true } })
+  await vi.waitFor(() => expect(one('.repeat').hidden).toBe(false))
+  expect(text('.snippet code')).toBe('curl film.mkv')
+  const remove = one('.delete button')
+  remove.click()
+  expect(calls).toEqual([])
+  expect(remove.getAttribute('aria-label')).toBe('Really delete? film.mkv')
+  remove.click()
+  await vi.waitFor(() => expect(text('.delete p')).toBe('The server did not delete the file.'))
+  expect(calls).toEqual(['removed'])
+})
+
 test('the pieces are drawn in the colours of the legend', async () => {
   const task = uploader.put('film.mkv', 4 * 262_144, { state: 'uploading' })
   task.cells = Uint8Array.of(CELL.stored, CELL.failed, CELL.empty, CELL.empty)
   await drawn()
-  one('.more').click()
+  await opened()
   await drawn()
   const canvas = one('canvas') as HTMLCanvasElement
   const scale = canvas.width / canvas.clientWidth
@@ -306,7 +376,7 @@ test('both digests are shown when it is done', async () => {
   const result = { id: '1', url: '/files/1/content', size: 5, sha256, ownSha256: sha256, verified: true }
   uploader.put('film.mkv', 5, { state: 'done', result })
   await drawn()
-  one('.more').click()
+  await opened()
   expect(all('.proof code').map((code) => code.textContent)).toEqual([sha256, sha256])
   expect(text('.proof p')).toContain('Both sides agree')
   expect(one('.row a[download]').getAttribute('href')).toBe('/files/1/content')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pytest
@@ -32,3 +33,11 @@ def test_a_port_in_use_is_said_plainly() -> None:
 def test_an_unknown_host_is_said_plainly() -> None:
     with pytest.raises(SettingsError, match="Cannot listen on no such host"):
         listen(Settings(host="no such host", port=0))
+
+
+def test_no_answer_waits_for_an_acknowledgement() -> None:
+    """The body of an answer is a packet of its own, which Nagle's algorithm would hold back."""
+    with listen(Settings(host="localhost", port=0)) as listener, socket.create_connection(listener.getsockname()[:2]):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from random import Random
 from typing import Any, Final
@@ -320,6 +321,8 @@ async def test_an_answer_before_the_app_has_read_all_of_a_whole_body_keeps_the_c
 
 async def test_memory_goes_back_though_bodies_stall(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inflow, "REST", 0.05)
+    given: list[str] = []
+    monkeypatch.setattr(inflow, "give_back", lambda: given.append(threading.current_thread().name))
     app = Taker()
     async with playing(app) as play:
         _, writer = await play.client()
@@ -327,6 +330,8 @@ async def test_memory_goes_back_though_bodies_stall(monkeypatch: pytest.MonkeyPa
         buffers = play.config.reading.buffers
         await until(lambda: buffers.made)
         await until(lambda: not buffers.made)
+        await until(lambda: given)
+        assert given[0] != threading.current_thread().name
         writer.close()
 
 

@@ -56,6 +56,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         bool, _doc("Run one worker process beside the server; turn off to run `onward worker` apart.")
     ] = True
     merges: Annotated[int, _doc("Uploads that one worker process verifies at the same time.", ge=1, le=64)] = 2
+    verify_deaths: Annotated[
+        int,
+        _doc("Worker processes that may die while they verify one upload; it then fails as `worker-died`.", ge=1),
+    ] = 5
     log_level: Annotated[str, _doc("One of debug, info, warning, error.", pattern="^(debug|info|warning|error)$")] = (
         "info"
     )
@@ -168,6 +172,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             body_idle=self.body_idle,
             lock_wait=self.lock_wait,
             min_free=self.min_free,
+            verify_deaths=self.verify_deaths,
             expire_after=self.expire_after,
             forget_after=self.forget_after,
             on_conflict=self.on_conflict,

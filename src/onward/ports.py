@@ -227,6 +227,8 @@ class WorkDone(msgspec.Struct, frozen=True, kw_only=True):
     done: int
     total: int
     at: float
+    deaths: int = 0
+    """Workers that began with it and never left it, the one that is at it among them."""
 
 
 class Catalog(Protocol):

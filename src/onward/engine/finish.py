@@ -108,7 +108,7 @@ class Finishing:
 
     async def _let_go(self, upload: Upload) -> None:
         if upload.state is not State.OPEN:
-            await self._storage.discard(upload.id)
+            await free(self._storage, upload, self._rules)
             await self._locks.forget(upload.id)
 
     async def _conclude(self, upload: Upload, assembly: Assembly) -> Sequence[Event]:
@@ -123,8 +123,7 @@ class Finishing:
         return await self._ledger.record(upload, decide)
 
     async def _publish(self, upload: Upload, made: Plan, assembly: Assembly) -> Sequence[Event]:
-        fallback = final_name("{id}/{filename}", upload)
-        wanted = final_name(template_for(upload, self._rules.name_template), upload)
+        wanted, fallback = final_names(upload, self._rules)
         try:
             wanted = await self._hooks.before_publish(upload, wanted)
         except Refused as error:
@@ -211,6 +210,20 @@ class _Report:
 
 def _if_sealed(upload: Upload, event: Event) -> list[Event]:
     return [event] if upload.state is State.SEALED else []
+
+
+async def free(storage: Storage, upload: Upload, rules: Rules) -> None:
+    """Free the scratch of an upload that is over; nothing of one that is not published stays visible."""
+    if upload.published is not None or upload.sealed is None:
+        await storage.discard(upload.id)
+    else:
+        # A worker that died, or is at it, may have given it a name that no event tells of.
+        await storage.withdraw(upload.id, final_names(upload, rules))
+
+
+def final_names(upload: Upload, rules: Rules) -> tuple[str, str]:
+    """The name that an upload is to have, unless a hook says otherwise, and the one where that cannot be had."""
+    return final_name(template_for(upload, rules.name_template), upload), final_name("{id}/{filename}", upload)
 
 
 def template_for(upload: Upload, template: str) -> str:

@@ -7,7 +7,7 @@ import anyio.lowlevel
 import pytest
 
 from onward.core.digest import sha256
-from onward.core.types import Created, Policy, Spec, Stored, UploadId
+from onward.core.types import AnyEvent, Created, Policy, Spec, Stored, UploadId
 from onward.engine.ledger import SLICE, Ledger
 from onward.journal.memory import MemoryJournal
 
@@ -19,8 +19,8 @@ SLICES = 8
 
 async def test_a_long_upload_is_folded_while_others_have_their_turn() -> None:
     journal = MemoryJournal()
-    chunks = [Stored(key=4 * n, size=4, digest=sha256(b"%d" % n)) for n in range(SLICES * SLICE)]
-    events = [Created(id=ID, spec=Spec(), policy=Policy()), *chunks]
+    chunks: list[AnyEvent] = [Stored(key=4 * n, size=4, digest=sha256(b"%d" % n)) for n in range(SLICES * SLICE)]
+    events: list[AnyEvent] = [Created(id=ID, spec=Spec(), policy=Policy()), *chunks]
     await journal.create(ID, events, at=1.0, name=None, replaces=None, key=None, sync=False)
     ledger = Ledger(journal, clock=lambda: 1.0, sync_parts=False, sync_seal=False)
     turns = 0

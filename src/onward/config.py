@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
@@ -300,9 +301,14 @@ _UNITS: Final = {
 }
 
 
+@cache  # every option of every command asks, and to work it out takes a millisecond
+def _annotated() -> dict[str, Any]:
+    return get_type_hints(Settings, include_extras=True)
+
+
 def described(name: str) -> str:
     """The sentence that documents a setting."""
-    for note in get_args(get_type_hints(Settings, include_extras=True)[name]):
+    for note in get_args(_annotated()[name]):
         if isinstance(note, Meta) and note.description:
             return note.description
     raise KeyError(name)
@@ -311,7 +317,7 @@ def described(name: str) -> str:
 def allowed(name: str) -> str:
     """The values that a setting may have, in words; empty if any will do."""
     kind = get_type_hints(Settings)[name]
-    notes = (note for note in get_args(get_type_hints(Settings, include_extras=True)[name]) if isinstance(note, Meta))
+    notes = (note for note in get_args(_annotated()[name]) if isinstance(note, Meta))
     meta = next(notes, Meta())
     if kind is bool:
         return "true, false"

@@ -132,7 +132,7 @@ def _arguments() -> argparse.ArgumentParser:
         metavar="DIR",
         help="where the other servers are installed from the registries (default: build/peers)",
     )
-    add("--profile", action="store_true", help="say where the server's time goes instead; for P-1 to P-5")
+    add("--profile", action="store_true", help="say where the time goes instead; not for P-7, which is about memory")
     add("--json", type=Path, metavar="FILE", help="write all figures here as well")
     return parser
 

@@ -76,6 +76,13 @@ def _chunks(setting: Setting, total: int) -> Iterator[Figure]:
         )
 
 
+def store_small(ours: Contestant, name: str, chunks: int) -> None:
+    """Have so many small chunks of one upload stored."""
+    _declare(ours, [name], chunks)
+    requests = [_chunk(name, number) for number in range(1, chunks + 1)]
+    hammer(requests, port=ours.started.port, connections=CONNECTIONS, status=201, once=True)
+
+
 def _bytes(name: str, number: int) -> bytes:
     return hashlib.sha256(f"{name} {number}".encode()).digest() * (SIZE // 32)
 

@@ -95,6 +95,14 @@ def store_chunks(setting: Setting, ours: Contestant, name: str, way: str) -> tup
     return sent, used
 
 
+def publish(setting: Setting, ours: Contestant, name: str) -> None:
+    """Have the source published twice: from a flat file and from one for each chunk."""
+    for way in ("flat", "numbered"):
+        asks = load.chunks(setting.source, f"{way}-{name}", flat=way == "flat")
+        load.send(setting.source.path, asks, port=ours.started.port, connections=CONNECTIONS)
+        _seal_and_prove(setting, ours, f"{way}-{name}")
+
+
 def _seal_and_prove(setting: Setting, ours: Contestant, name: str) -> float:
     order = {"total_chunks": setting.source.chunks, "size": setting.source.size}
     with contextlib.closing(Line(ours.started.port)) as line:

@@ -1,4 +1,4 @@
-"""Where the server's time goes: py-spy if it is there, else the standard library's profiler on the event loop alone."""
+"""Where time goes, the worker's for P-6: py-spy if it is there, else cProfile on the server's event loop alone."""
 
 from __future__ import annotations
 
@@ -15,15 +15,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from benchmarks import small, streams
+from benchmarks import growth, small, streams
 from benchmarks.contest import OURS, Contestant, Setting, contestants
-from benchmarks.pieces import store_chunks
+from benchmarks.pieces import publish, store_chunks
 from benchmarks.processes import Served
 
 SECONDS: Final = 6.0
+STARTS: Final = 3
+START: Final = "P-9"
+OF_WORKER: Final = {"P-6"}
+"""Where it is the worker's time that counts."""
+NO_TIME: Final = {"P-7": "memory is no matter of time; see the table that it prints, or tracemalloc"}
 RATE: Final = 250
 TOP: Final = 25
 _IDLE: Final = (
+    "_wait_for_end (onward/server/child.py",
     "_worker (concurrent/",
     "Condition.wait (",
     "Popen._try_wait (",
@@ -38,7 +44,7 @@ Load = Callable[[Contestant], Callable[[], object]]
 LAYERS: Final = (
     ("onward/journal", "journal (SQLite)"),
     ("onward/broker", "queue"),
-    ("onward/storage", "storage: write"),
+    ("onward/storage", "storage: read, write, sync"),
     ("onward/core/digest", "storage: SHA-256"),
     ("onward/locks", "locks"),
     ("onward/engine", "engine"),
@@ -59,15 +65,21 @@ LAYERS: Final = (
 
 def profiled(name: str, setting: Setting) -> str:
     """Load our server as the goal ``name`` does, and tell the shares. Raises ``KeyError`` for what is no load."""
+    if name in NO_TIME:
+        return f"{name}: {NO_TIME[name]}"
+    if name == START and setting.peers.profiler is not None:
+        return _profiled_start(name, setting, setting.peers.profiler)
     load = _loads(setting)[name]
     if setting.peers.profiler is None:
+        if name in OF_WORKER or name == START:
+            return f"{name}: without py-spy there is nothing that sees all threads of that process"
         return _profiled_from_inside(name, setting, load)
     with contestants([OURS], setting.folder, setting.peers) as (ours,):
         run = load(ours)
         run()
+        seen = ours.served.worker if name in OF_WORKER else ours.started.server
         out = setting.folder / "profile.txt"
-        command = [str(setting.peers.profiler), "record", "--format", "raw", "--output", str(out), "--threads"]
-        command += ["--rate", str(RATE), "--pid", str(ours.started.server.pid), "--duration", "600"]
+        command = [*_recording(setting.peers.profiler, out), "--pid", str(seen.pid), "--duration", "600"]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as recorder:
             _repeat(run)
             recorder.send_signal(signal.SIGINT)
@@ -75,6 +87,39 @@ def profiled(name: str, setting: Setting) -> str:
         if not out.exists():
             raise RuntimeError(f"py-spy has recorded nothing: {said.decode(errors='replace')}")
         return _told(name, out)
+
+
+def _recording(profiler: Path, out: Path) -> list[str]:
+    return [str(profiler), "record", "--format", "raw", "--output", str(out), "--threads", "--rate", str(RATE)]
+
+
+def _profiled_start(name: str, setting: Setting, profiler: Path) -> str:
+    """A server from its first instruction to its first answer, several times; by the module that was loaded."""
+    data, shares = setting.folder / "started", Counter[str]()
+    for number in range(STARTS):
+        out = setting.folder / f"start-{number}.txt"
+        served = Served(data, python=(*_recording(profiler, out), "--", sys.executable), durability="none")
+        try:
+            served.wait_for("/health")
+            os.kill(served.server.pid, signal.SIGINT)  # py-spy's, which then writes, and ends what it has started
+            while not (out.exists() and out.stat().st_size):
+                time.sleep(0.05)
+        finally:
+            served.stop()
+        for frames, samples in _samples(out):
+            shares[_loaded(frames)] += samples
+    shutil.rmtree(data, ignore_errors=True)
+    return "\n".join([f"{name}: {shares.total()} samples of {STARTS} starts", *_lines("by what was loaded", shares)])
+
+
+def _loaded(frames: list[str]) -> str:
+    """The distribution, or the part of Onward, whose module was being executed; else what was being done."""
+    for frame in reversed(frames):
+        place = frame.rpartition("(")[2]
+        if frame.startswith("<module>") and not place.startswith("<"):
+            path = place.rpartition("site-packages/")[2].rpartition("src/")[2]
+            return "/".join(path.split("/")[: 2 if path.startswith("onward/") else 1]).partition(":")[0]
+    return "no module"
 
 
 def _profiled_from_inside(name: str, setting: Setting, load: Load) -> str:
@@ -114,6 +159,8 @@ def _loads(setting: Setting) -> dict[str, Load]:
         "P-3": creating,
         "P-4": looking,
         "P-5": lambda one: lambda: store_chunks(setting, one, f"p-{time.monotonic_ns()}", "raw"),
+        "P-6": lambda one: lambda: publish(setting, one, f"p-{time.monotonic_ns()}"),
+        "P-8": lambda one: lambda: growth.store_small(one, f"p-{time.monotonic_ns()}", growth.CHUNKS // 10),
     }
 
 
@@ -125,12 +172,16 @@ def _told(name: str, out: Path) -> str:
         threads[frames[0]] += samples
         layers[_layer(frames)] += samples
         functions[frames[-1].rpartition("site-packages/")[2].rpartition("src/")[2]] += samples
-    total = sum(layers.values()) or 1
-    lines = [f"{name}: {total} samples of busy threads"]
+    lines = [f"{name}: {layers.total()} samples of busy threads"]
     for title, shares in (("by layer", layers), ("by thread", threads), ("by function", functions)):
-        lines.append(f"  {title}")
-        lines += [f"    {samples / total:6.1%}  {what}" for what, samples in shares.most_common(TOP)]
+        lines += _lines(title, shares)
     return "\n".join(lines)
+
+
+def _lines(title: str, shares: Counter[str]) -> Iterator[str]:
+    yield f"  {title}"
+    for what, samples in shares.most_common(TOP):
+        yield f"    {samples / (shares.total() or 1):6.1%}  {what}"
 
 
 def _samples(out: Path) -> Iterator[tuple[list[str], int]]:

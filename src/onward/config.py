@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
@@ -56,6 +57,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         bool, _doc("Run one worker process beside the server; turn off to run `onward worker` apart.")
     ] = True
     merges: Annotated[int, _doc("Uploads that one worker process verifies at the same time.", ge=1, le=64)] = 2
+    verify_deaths: Annotated[
+        int,
+        _doc("Worker processes that may die while they verify one upload; it then fails as `worker-died`.", ge=1),
+    ] = 5
     log_level: Annotated[str, _doc("One of debug, info, warning, error.", pattern="^(debug|info|warning|error)$")] = (
         "info"
     )
@@ -168,6 +173,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             body_idle=self.body_idle,
             lock_wait=self.lock_wait,
             min_free=self.min_free,
+            verify_deaths=self.verify_deaths,
             expire_after=self.expire_after,
             forget_after=self.forget_after,
             on_conflict=self.on_conflict,
@@ -295,9 +301,14 @@ _UNITS: Final = {
 }
 
 
+@cache  # every option of every command asks, and to work it out takes a millisecond
+def _annotated() -> dict[str, Any]:
+    return get_type_hints(Settings, include_extras=True)
+
+
 def described(name: str) -> str:
     """The sentence that documents a setting."""
-    for note in get_args(get_type_hints(Settings, include_extras=True)[name]):
+    for note in get_args(_annotated()[name]):
         if isinstance(note, Meta) and note.description:
             return note.description
     raise KeyError(name)
@@ -306,7 +317,7 @@ def described(name: str) -> str:
 def allowed(name: str) -> str:
     """The values that a setting may have, in words; empty if any will do."""
     kind = get_type_hints(Settings)[name]
-    notes = (note for note in get_args(get_type_hints(Settings, include_extras=True)[name]) if isinstance(note, Meta))
+    notes = (note for note in get_args(_annotated()[name]) if isinstance(note, Meta))
     meta = next(notes, Meta())
     if kind is bool:
         return "true, false"

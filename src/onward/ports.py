@@ -140,6 +140,12 @@ class Storage(Protocol):
     async def discard(self, id: UploadId) -> None:
         """Forget scratch bytes. Missing is not an error. Never touches published blobs."""
 
+    async def withdraw(self, id: UploadId, likely: Sequence[str]) -> None:
+        """As ``discard``, for an upload that nobody is told of as published: no name may lead to its bytes afterwards.
+
+        A publish whose event was lost, or that is under way, has left one; ``likely`` says where to look first.
+        """
+
     async def remove(self, ref: str | None, id: UploadId) -> None:
         """Delete a published blob and its manifest; without ``ref`` the manifest alone. Missing is not an error."""
 
@@ -227,6 +233,8 @@ class WorkDone(msgspec.Struct, frozen=True, kw_only=True):
     done: int
     total: int
     at: float
+    deaths: int = 0
+    """Workers that began with it and never left it, the one that is at it among them."""
 
 
 class Catalog(Protocol):

@@ -155,6 +155,8 @@ class NotedStorage(MemoryStorage):
         self.room: int | None = None
         self.chatty = 0
         """How many times more than needed it tells its progress."""
+        self.readings = 1
+        """How often it reads the whole."""
         self.stuck = False
         """Nothing can be removed."""
         self.homes: set[UploadId] = set()
@@ -179,6 +181,10 @@ class NotedStorage(MemoryStorage):
             for n in range(self.chatty):
                 await progress(phase, min(done + n // 100, max(0, total - 1)), total)
             await progress(phase, done, total)
+            if phase is Phase.VERIFYING and done == total:
+                for _ in range(self.readings - 1):
+                    await progress(phase, 0, total)
+                    await progress(phase, total, total)
 
         async with super().assembling(id, plan, tell) as assembly:
             yield assembly

@@ -17,11 +17,13 @@ from onward.core.types import (
     Digest,
     Phase,
     Policy,
+    Published,
     Spec,
     State,
     UploadId,
 )
 from onward.core.upload import Upload
+from onward.engine.sweep import sweep
 from onward.errors import (
     AlreadyComplete,
     DigestConflict,
@@ -29,9 +31,11 @@ from onward.errors import (
     NotFound,
     PartConflict,
     Refused,
+    StorageFault,
     UploadFailed,
 )
 from onward.hooks.none import NoHooks
+from onward.ports import WorkDone
 from tests.integration.engine_room import LONG, ME, NAME, Room
 
 pytestmark = pytest.mark.anyio
@@ -248,3 +252,51 @@ async def test_damage_found_by_two_workers_is_told_once() -> None:
         group.start_soon(room.engine.finish, id)
         group.start_soon(room.another().finish, id)
     assert (await events(room, id)).count(Damaged.__name__) == 1
+
+
+# -- visible, and nobody was told -------------------------------------------------------------------
+
+
+async def died_before_it_was_recorded(room: Room) -> UploadId:
+    """A file that has its final name, and a journal that does not know it."""
+    await room.chunk(1, b"aaaa")
+    id = (await room.seal()).upload.id
+    room.journal.lose = Published
+    with pytest.raises(StorageFault):
+        await room.work()
+    room.journal.lose = None
+    assert room.storage.files == {"f.bin": b"aaaa"}
+    return id
+
+
+async def test_a_cancel_takes_away_what_became_visible_before_its_worker_died() -> None:
+    room = Room()
+    id = await died_before_it_was_recorded(room)
+    await room.engine.run(Cancel(target=NAME), ME)
+    assert room.storage.files == {}
+    assert room.storage.kept == []
+    with pytest.raises(NotFound):
+        await room.storage.manifest(id)
+    await room.engine.finish(id)
+    assert room.storage.files == {}
+
+
+async def test_a_sweep_ends_such_a_cancel_where_it_was_cut_short() -> None:
+    room = Room()
+    id = await died_before_it_was_recorded(room)
+    room.storage.stuck = True
+    with pytest.raises(ConnectionError):
+        await room.engine.run(Cancel(target=NAME), ME)
+    assert (await room.status(id)).word == "cancelled"
+    room.storage.stuck = False
+    await sweep(room.engine, started=True)
+    assert room.storage.files == {}
+
+
+async def test_an_upload_that_fails_leaves_nothing_visible_either() -> None:
+    room = Room(verify_deaths=1)
+    id = await died_before_it_was_recorded(room)
+    await room.journal.report(id, WorkDone(phase=Phase.VERIFYING, done=0, total=4, at=0.0, deaths=1))
+    await room.engine.finish(id)
+    assert (await room.status()).state is State.FAILED
+    assert room.storage.files == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from random import Random
@@ -364,6 +365,8 @@ async def test_a_silent_client_holds_no_buffer(tmp_path: Path, kind: str, cut: s
 
 async def test_memory_goes_back_though_bodies_stall(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inflow, "REST", 0.05)
+    given: list[str] = []
+    monkeypatch.setattr(inflow, "give_back", lambda: given.append(threading.current_thread().name))
     app = Taker()
     async with playing(app) as play:
         _, writer = await play.client()
@@ -371,6 +374,8 @@ async def test_memory_goes_back_though_bodies_stall(monkeypatch: pytest.MonkeyPa
         buffers = play.config.reading.buffers
         await until(lambda: buffers.made)
         await until(lambda: not buffers.made)
+        await until(lambda: given)
+        assert given[0] != threading.current_thread().name
         writer.close()
 
 

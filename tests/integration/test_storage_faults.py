@@ -18,6 +18,7 @@ from onward.core.types import Layout, Plan, UploadId
 from onward.errors import NoSpace, NotFound, ServerFault, StorageFault
 from onward.ports import Blob, OnConflict
 from onward.storage.local import LocalStorage
+from onward.storage.local.disk import assembled, flat
 from onward.testing.crash import Inline, SimFs
 from onward.testing.storage_steps import (
     ID,
@@ -365,4 +366,29 @@ class Tidied(SimFs):
 async def test_a_probe_that_another_process_tidies_away_is_no_fault() -> None:
     storage = LocalStorage(Tidied(), threads=Inline())
     await storage.check()
+    await storage.close()
+
+
+@pytest.mark.anyio
+@LAYOUTS
+@pytest.mark.parametrize("operation", ["stat", "rename"])
+async def test_a_name_given_at_the_moment_of_the_withdrawal_does_not_stay(layout: Layout, operation: str) -> None:
+    """A worker is just about to publish what is cancelled."""
+    fs = SimFs()
+    storage = simulated(fs)
+    plan = make_plan(layout, PIECES)
+    for copy, piece in zip(plan.copies, PIECES, strict=True):
+        await put(storage, layout, copy.key, piece)
+    async with storage.assembling(ID, plan, no_progress) as assembly:
+        assert not assembly.bad
+    whole_of = flat(ID) if layout is Layout.FLAT else assembled(ID)
+
+    def give(name: str) -> None:
+        if name == operation:
+            fs.before = lambda _: None
+            fs.link(whole_of, "files/late")
+
+    fs.before = give
+    await storage.withdraw(ID, [])
+    assert fs.listdir("files") == []
     await storage.close()

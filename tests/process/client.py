@@ -39,10 +39,10 @@ UNKNOWN: Final = Answer(0, {}, {})
 class Source:
     """A file to send. Flat: its size and chunk size are declared with each chunk; else only the numbers are known."""
 
-    def __init__(self, name: str, size: int, *, chunk: int, flat: bool) -> None:
+    def __init__(self, name: str, size: int, *, chunk: int, flat: bool, begin: bytes = b"") -> None:
         self.name = name
         self.flat = flat
-        self.data: Final = random.Random(name).randbytes(size)
+        self.data: Final = begin + random.Random(name).randbytes(size - len(begin))
         self.chunks: Final = [self.data[at : at + chunk] for at in range(0, size, chunk)]
         self.sha256: Final = hashlib.sha256(self.data).hexdigest()
         self.headers: Final = {"Upload-Chunk-Size": str(chunk), "Upload-Length": str(size)} if flat else {}

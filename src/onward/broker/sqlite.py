@@ -70,8 +70,11 @@ RETURNING id, key, payload, tries, kicks
 _EXTEND: Final = """
 UPDATE jobs SET lease_until = ? WHERE owner = ? AND id IN (SELECT value FROM json_each(?))
 """
+# The first time at once. What workers have died of more than once lets others go before it.
 _INHERIT: Final = """
-UPDATE jobs SET owner = '', lease_until = 0 WHERE owner IN (SELECT value FROM json_each(?))
+UPDATE jobs SET owner = '', lease_until = 0,
+    run_at = CASE WHEN tries > 1 THEN :now + min(:most, :first * (1 << min(tries - 1, 30))) ELSE run_at END
+WHERE owner IN (SELECT value FROM json_each(:dead))
 """
 _FREE: Final = """
 UPDATE jobs SET owner = '', lease_until = 0, tries = tries - 1
@@ -317,7 +320,8 @@ class SqliteBroker(AsyncBroker):
     def _inherit(self, dead: Sequence[str]) -> None:
         """What these workers were at is due now; their tries count, for the message may be what ended them."""
         if dead:
-            self._db().execute(_INHERIT, (json.dumps(dead),))
+            first, most = self._retry
+            self._db().execute(_INHERIT, {"dead": json.dumps(dead), "now": self._clock(), "first": first, "most": most})
 
     def _extend(self, ids: tuple[int, ...]) -> None:
         self._db().execute(_EXTEND, (self._clock() + self._lease, self._owner, json.dumps(ids)))

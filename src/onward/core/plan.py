@@ -30,7 +30,11 @@ def plan(upload: Upload, sources: Sequence[Upload] = ()) -> Plan:
                 Copy(source=source.id, layout=lies, key=part.key, start=at, size=part.size, digest=part.digest)
             )
             at += part.size
-    algorithms = [SHA256]
-    if upload.declared.digest is not None and upload.declared.digest.algorithm not in algorithms:
-        algorithms.append(upload.declared.digest.algorithm)
-    return Plan(layout=layout, size=upload.sealed.length, algorithms=tuple(algorithms), copies=tuple(copies))
+    said = upload.declared.digest
+    return Plan(
+        layout=layout,
+        size=upload.sealed.length,
+        algorithms=(SHA256,) if said is None or said.algorithm == SHA256 else (SHA256, said.algorithm),
+        copies=tuple(copies),
+        digest=said if said is not None and said.algorithm == SHA256 else None,
+    )

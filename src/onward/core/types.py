@@ -380,3 +380,5 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     algorithms: tuple[str, ...]
     copies: tuple[Copy, ...]
+    digest: Digest | None = None
+    """The SHA-256 that the whole must have, if the client has said so."""

@@ -43,7 +43,7 @@ from onward.core.types import (
 )
 from onward.core.upload import Upload
 from onward.engine import outright
-from onward.engine.finish import Finishing
+from onward.engine.finish import Finishing, free
 from onward.engine.intake import Body, NoBody
 from onward.engine.joining import Joining
 from onward.engine.ledger import Ledger
@@ -286,7 +286,7 @@ class Engine:
             # The name may lead to another upload's bytes by now, which took it over or came later.
             taken = await self.catalog.published_as(published.ref)
             await self.storage.remove(None if taken else published.ref, upload.id)
-        await self.storage.discard(upload.id)
+        await free(self.storage, upload, self.rules)
         await self.locks.forget(upload.id)
         await self.joining.changed(upload)
         return Outcome(upload=upload, fresh=True)

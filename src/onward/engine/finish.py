@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 import anyio
+from msgspec.structs import replace
 
 from onward.core import manifest, names
 from onward.core.completion import conclude, remove
@@ -14,9 +15,10 @@ from onward.core.joining import lost
 from onward.core.plan import plan
 from onward.core.types import Damaged, Event, Failed, Phase, Plan, Published, State, UploadId
 from onward.core.upload import Upload
+from onward.engine.alone import Floor
 from onward.engine.ledger import Ledger
 from onward.engine.rules import Rules
-from onward.errors import BadName, Locked, NotFound, OnwardError, Refused, Signal
+from onward.errors import BadName, Locked, NotFound, OnwardError, Refused, ServerFault, Signal
 from onward.ports import FINISH, Assembly, Catalog, Hooks, Locks, OnConflict, Storage, WorkDone
 
 log = logging.getLogger("onward.finish")
@@ -52,6 +54,7 @@ class Finishing:
         self._hooks = hooks
         self._rules = rules
         self._clock = clock
+        self._floor = Floor()
 
     async def finish(self, id: UploadId) -> None:
         """Bring a sealed upload to its end, whoever asked and however often.
@@ -65,7 +68,7 @@ class Finishing:
                 if upload.read_only:
                     log.warning("upload %s was written by a newer version; it is left as it is", id)
                 elif upload.state is State.SEALED:
-                    await self._finish(upload)
+                    await self._begin(upload)
         except Locked:
             log.debug("somebody else is at upload %s", id)
         except NotFound:
@@ -73,8 +76,23 @@ class Finishing:
         except _CalledOff:
             log.info("upload %s was cancelled while it was verified", id)
 
-    async def _finish(self, upload: Upload) -> None:
-        report = _Report(self._catalog, self._ledger, upload, self._clock)
+    async def _begin(self, upload: Upload) -> None:
+        """Finish it; alone, if a worker has died at it, for it may have been the other one's fault. Not for ever."""
+        before = await self._catalog.work(upload.id)
+        deaths = before.deaths if before is not None else 0
+        if deaths >= self._rules.verify_deaths:
+            died = Failed(code="worker-died", detail=f"{deaths} workers died while they read the file back")
+            self._tell(upload, await self._ledger.record(upload, lambda u: _if_sealed(u, died)))
+            await self._let_go(upload)
+            return
+        async with self._floor.alone() if deaths else self._floor.among_others():
+            report = _Report(self._catalog, self._ledger, upload, self._clock, deaths)
+            try:
+                await self._finish(upload, report)
+            finally:
+                await report.leave()
+
+    async def _finish(self, upload: Upload, report: _Report) -> None:
         listed = upload.spec.sources
         sources = await self._ledger.load_all(listed)
         if any(id not in sources for id in listed):
@@ -86,8 +104,11 @@ class Finishing:
                 if upload.state is State.SEALED:
                     events = await self._publish(upload, made, assembly)
         self._tell(upload, events)
+        await self._let_go(upload)
+
+    async def _let_go(self, upload: Upload) -> None:
         if upload.state is not State.OPEN:
-            await self._storage.discard(upload.id)
+            await free(self._storage, upload, self._rules)
             await self._locks.forget(upload.id)
 
     async def _conclude(self, upload: Upload, assembly: Assembly) -> Sequence[Event]:
@@ -102,8 +123,7 @@ class Finishing:
         return await self._ledger.record(upload, decide)
 
     async def _publish(self, upload: Upload, made: Plan, assembly: Assembly) -> Sequence[Event]:
-        fallback = final_name("{id}/{filename}", upload)
-        wanted = final_name(template_for(upload, self._rules.name_template), upload)
+        wanted, fallback = final_names(upload, self._rules)
         try:
             wanted = await self._hooks.before_publish(upload, wanted)
         except Refused as error:
@@ -146,29 +166,64 @@ class Finishing:
 
 
 class _Report:
-    """Notes the worker's progress, and stops it when the upload was cancelled."""
+    """Notes the worker's progress, and stops it when the upload was cancelled.
 
-    def __init__(self, catalog: Catalog, ledger: Ledger, upload: Upload, clock: Callable[[], float]) -> None:
+    As long as the bytes are worked on, one death more is noted than there were: if this worker is
+    the next one to die, nobody else could note it.
+    """
+
+    def __init__(
+        self, catalog: Catalog, ledger: Ledger, upload: Upload, clock: Callable[[], float], deaths: int
+    ) -> None:
         self._catalog = catalog
         self._ledger = ledger
         self._upload = upload
         self._clock = clock
+        self._deaths = deaths
         self._next = 0.0
-        self._phase: Phase | None = None
+        self._last: WorkDone | None = None
 
     async def __call__(self, phase: Phase, done: int, total: int) -> None:
         now = anyio.current_time()
-        if phase is self._phase and done < total and now < self._next:
+        last = self._last
+        is_read = phase is Phase.VERIFYING and done == total
+        deaths = self._deaths if is_read else self._deaths + 1
+        if last is not None and (phase, deaths) == (last.phase, last.deaths) and done < total and now < self._next:
             return
-        self._phase, self._next = phase, now + REPORT_EVERY
+        self._next = now + REPORT_EVERY
         await self._ledger.refresh(self._upload)
         if self._upload.state is State.GONE:
             raise _CalledOff
-        await self._catalog.report(self._upload.id, WorkDone(phase=phase, done=done, total=total, at=self._clock()))
+        self._last = WorkDone(phase=phase, done=done, total=total, at=self._clock(), deaths=deaths)
+        await self._catalog.report(self._upload.id, self._last)
+
+    async def leave(self) -> None:
+        """Whatever the reason, this worker did not die. Trouble with the journal is logged: it counts then as dead."""
+        if self._last is None or self._last.deaths == self._deaths or self._upload.state is State.GONE:
+            return
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._catalog.report(self._upload.id, replace(self._last, deaths=self._deaths))
+            except ServerFault:
+                log.warning("upload %s: that its worker left it is not noted", self._upload.id, exc_info=True)
 
 
 def _if_sealed(upload: Upload, event: Event) -> list[Event]:
     return [event] if upload.state is State.SEALED else []
+
+
+async def free(storage: Storage, upload: Upload, rules: Rules) -> None:
+    """Free the scratch of an upload that is over; nothing of one that is not published stays visible."""
+    if upload.published is not None or upload.sealed is None:
+        await storage.discard(upload.id)
+    else:
+        # A worker that died, or is at it, may have given it a name that no event tells of.
+        await storage.withdraw(upload.id, final_names(upload, rules))
+
+
+def final_names(upload: Upload, rules: Rules) -> tuple[str, str]:
+    """The name that an upload is to have, unless a hook says otherwise, and the one where that cannot be had."""
+    return final_name(template_for(upload, rules.name_template), upload), final_name("{id}/{filename}", upload)
 
 
 def template_for(upload: Upload, template: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import anyio
+import anyio.lowlevel
 
 from onward.core.types import Event, Record, Sealed, UploadId
 from onward.core.upload import Upload
@@ -15,6 +16,9 @@ from onward.ports import Journal
 
 KEPT = 2048
 """Folded uploads that are kept warm."""
+
+SLICE = 250
+"""Events that are folded without a pause: less than a millisecond."""
 
 ATTEMPTS = 20
 """Appends that may meet another process's before the upload counts as busy."""
@@ -63,9 +67,11 @@ class Ledger:
 
     async def refresh(self, upload: Upload) -> None:
         """Fold what has been appended since."""
-        for record in await self._journal.read(upload.id, after=upload.version):
+        for number, record in enumerate(await self._journal.read(upload.id, after=upload.version), 1):
             if record.version == upload.version + 1:
                 upload.apply(record)
+            if number % SLICE == 0:  # others get their turn; what is folded so far is a state that was
+                await anyio.lowlevel.checkpoint()
 
     def _keep(self, upload: Upload) -> None:
         self._warm[upload.id] = upload

@@ -32,6 +32,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     forget_after: float = 7 * DAY
     requeue_after: float = 10.0
     """A sealed upload that rests this long is queued again."""
+    verify_deaths: int = 5
+    """Workers that may die while they are at an upload; it then fails."""
     on_conflict: OnConflict = OnConflict.REFUSE
     delete_finished: bool = False
     name_template: str = "{id}/{filename}"

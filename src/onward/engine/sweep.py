@@ -14,6 +14,7 @@ from onward.core.completion import remove
 from onward.core.types import AnyEvent, Created, Event, Policy, Removed, Spec, State, UploadId
 from onward.core.upload import Upload
 from onward.engine.engine import Engine
+from onward.engine.finish import free
 from onward.errors import Locked, NotFound, VersionConflict
 from onward.ports import FINISH, WHOLE, Due
 
@@ -170,7 +171,7 @@ async def orphans(engine: Engine) -> int:
     async for found in engine.storage.scratch():
         row = await engine.catalog.summary(found)
         if (await _ended(engine, found)) if row is None else row.state in {State.DONE, State.FAILED, State.GONE}:
-            await engine.storage.discard(found)
+            await free(engine.storage, await engine.ledger.load(found), engine.rules)
             count += 1
     return count
 

@@ -29,6 +29,32 @@ CUT: Final = "onward.cut"
 PHRASES: Final = {103: b"Early Hints", 104: b"Upload Resumption Supported"}
 
 
+SHORT: Final = 64 << 10
+"""Bytes of a body that are worth a copy to save a packet."""
+
+
+class _Joining:
+    """In the place of a transport: the head of a response goes out with the first bytes of its body, in one packet."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head: bytes | None = None
+
+    def write(self, data: bytes) -> None:
+        """The head first, which is kept; then the body."""
+        if self._head is None:
+            self._head = data
+        elif len(data) > SHORT:
+            self._transport.write(self._head)
+            self._transport.write(data)
+        else:
+            self._transport.write(self._head + data)
+
+    def close(self) -> None:
+        """No body comes: the app has failed."""
+        self._transport.close()
+
+
 class Exchange:
     """Stands between uvicorn and the app for one request; is itself the ASGI app that uvicorn runs.
 
@@ -48,6 +74,7 @@ class Exchange:
         self.closes = False
         """Whether the connection ends with this response."""
         self._app = app
+        self._transport = cycle.transport
         self._draining = draining
         self._divert = divert
         self._inflow: Inflow | None = None
@@ -152,14 +179,20 @@ class Exchange:
 
     async def send(self, message: ASGISendEvent) -> None:
         """Pass a piece of the response on; closing is left to the connection, which may have to linger."""
-        if message["type"] != "http.response.start" or self.cycle.response_started:
-            await self.cycle.send(message)
+        cycle = self.cycle
+        if message["type"] != "http.response.start" or cycle.response_started:
+            try:
+                await cycle.send(message)
+            finally:
+                cycle.transport = self._transport
             return
-        if self.cycle.more_body:
-            self.cycle.keep_alive = False
-        await self.cycle.send(message)
-        self.closes = self.closes or not self.cycle.keep_alive
-        self.cycle.keep_alive = True
+        if cycle.more_body:
+            cycle.keep_alive = False
+        if cycle.scope["method"] != "HEAD" and any(name == b"content-length" for name, _ in message["headers"]):
+            cycle.transport = _Joining(self._transport)  # type: ignore[assignment]  # all that a cycle asks of one
+        await cycle.send(message)
+        self.closes = self.closes or not cycle.keep_alive
+        cycle.keep_alive = True
 
     async def _fail(self, error: OnwardError) -> None:
         if self.cycle.response_started or self.cycle.flow.write_paused:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from onward.core.buffers import SIZE, Buffers
 from onward.core.types import Buffer
+from onward.server.heap import give_back
 
 WORTH: Final = 64 << 10
 """Bytes still to come from which on it is worth the trouble."""
@@ -36,10 +38,12 @@ class Reading:
         self.bodies = 0
         """Bodies that are being read."""
         self.busy = False
-        """Whether bytes came lately."""
+        """Whether a body or bytes of one came lately."""
         self._queue: deque[Inflow] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._resting: asyncio.TimerHandle | None = None
+        self._rested = False
+        """Whether memory was given back since bytes came."""
 
     @property
     def ahead(self) -> int:
@@ -49,6 +53,7 @@ class Reading:
     def begin(self) -> None:
         """A body comes."""
         self.bodies += 1
+        self.busy = True
         if self._resting is None:
             self._resting = asyncio.get_running_loop().call_later(REST, self._rest)
 
@@ -75,8 +80,12 @@ class Reading:
 
     def _rest(self) -> None:
         self._resting = None
-        if not self.busy:
+        if self.busy:
+            self._rested = False
+        elif not self._rested:
+            self._rested = True
             self.buffers.trim()
+            threading.Thread(target=give_back, daemon=True).start()
         if self.busy or self.bodies:
             self._resting = asyncio.get_running_loop().call_later(REST, self._rest)
         self.busy = False

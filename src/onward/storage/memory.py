@@ -153,6 +153,12 @@ class MemoryStorage:
         """Forget scratch bytes."""
         self._scratch.pop(id, None)
 
+    async def withdraw(self, id: UploadId, likely: Sequence[str]) -> None:
+        """Forget scratch bytes and whatever was published of them."""
+        found = self._published(id)
+        await self.remove(found and found[0], id)
+        await self.discard(id)
+
     async def remove(self, ref: str | None, id: UploadId) -> None:
         """Forget a published blob if one is named, and the manifest."""
         if ref is not None:

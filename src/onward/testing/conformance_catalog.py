@@ -251,7 +251,7 @@ class CatalogConformance:
         one = await begun(journal, 1)
         assert await journal.work(one) is None
         for done in (1, 2):
-            work = WorkDone(phase=Phase.ASSEMBLING, done=done, total=2, at=5.5 + done)
+            work = WorkDone(phase=Phase.ASSEMBLING, done=done, total=2, at=5.5 + done, deaths=done - 1)
             await journal.report(one, work)
             assert await journal.work(one) == work
 

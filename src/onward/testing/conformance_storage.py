@@ -411,6 +411,31 @@ class PublishingConformance:
         with pytest.raises(NotFound):
             await gather(storage.read(blob.ref, 0, 1))
 
+    @LAYOUTS
+    @pytest.mark.parametrize("likely", [["a/b.bin"], ["elsewhere", "a/b.bin"], ["elsewhere"], []])
+    async def test_a_name_that_nobody_recorded_is_withdrawn(
+        self, storage: Storage, layout: Layout, likely: list[str]
+    ) -> None:
+        kept = await publish(storage, some_bytes(PART, 2), id=OTHER, name="a/b.bin")
+        blob = await publish(storage, some_bytes(PART), name="a/b.bin", layout=layout, on_conflict=OnConflict.RENAME)
+        assert blob.ref == "a/b (1).bin"
+        for _ in range(2):
+            await storage.withdraw(ID, likely)
+            with pytest.raises(NotFound):
+                await storage.stat(blob.ref)
+            with pytest.raises(NotFound):
+                await storage.manifest(ID)
+        assert await whole(storage, kept) == some_bytes(PART, 2)
+        assert ID not in [one async for one in storage.scratch()]
+
+    @LAYOUTS
+    async def test_what_was_never_published_is_withdrawn_too(self, storage: Storage, layout: Layout) -> None:
+        kept = await publish(storage, some_bytes(PART), id=OTHER)
+        await put_all(storage, make_plan(layout, [some_bytes(PART, 1)]), [some_bytes(PART, 1)])
+        await storage.withdraw(ID, [kept.ref])
+        assert ID not in [one async for one in storage.scratch()]
+        assert await whole(storage, kept) == some_bytes(PART)
+
 
 class StorageConformance(WritingConformance, AssemblyConformance, JoiningConformance, PublishingConformance):
     """All of it."""

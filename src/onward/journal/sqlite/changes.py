@@ -91,8 +91,9 @@ def drop(db: sqlite3.Connection, id: UploadId) -> None:
 def report(db: sqlite3.Connection, id: UploadId, work: WorkDone) -> None:
     """Note progress, unless the upload has been dropped meanwhile."""
     db.execute(
-        "INSERT OR REPLACE INTO work SELECT ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM uploads WHERE id = ?)",
-        (id, work.phase.value, work.done, work.total, work.at, id),
+        "INSERT OR REPLACE INTO work (id, phase, done, total, at, deaths) SELECT ?, ?, ?, ?, ?, ?"
+        " WHERE EXISTS (SELECT 1 FROM uploads WHERE id = ?)",
+        (id, work.phase.value, work.done, work.total, work.at, work.deaths, id),
     )
 
 

@@ -167,11 +167,11 @@ def promised(db: sqlite3.Connection) -> int:
 
 def work(db: sqlite3.Connection, id: UploadId) -> WorkDone | None:
     """The last reported progress."""
-    row = _first(db, "SELECT phase, done, total, at FROM work WHERE id = ?", (id,))
+    row = _first(db, "SELECT phase, done, total, at, deaths FROM work WHERE id = ?", (id,))
     if row is None:
         return None
-    phase, done, total, at = row
-    return WorkDone(phase=Phase(phase), done=done, total=total, at=at)
+    phase, done, total, at, deaths = row
+    return WorkDone(phase=Phase(phase), done=done, total=total, at=at, deaths=deaths)
 
 
 def cursor(db: sqlite3.Connection, name: str) -> int:

@@ -76,7 +76,9 @@ _FIRST: Final = (
     "INSERT INTO meta VALUES ('checks', 0)",
 )
 
-MIGRATIONS: Final = (_FIRST,)
+_SECOND: Final = ("ALTER TABLE work ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0",)
+
+MIGRATIONS: Final = (_FIRST, _SECOND)
 """Statements that lead from each schema version to the next; only ever added to."""
 
 

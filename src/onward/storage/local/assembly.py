@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -16,11 +18,12 @@ from onward.errors import Locked, NoSpace
 from onward.ports import Progress
 from onward.storage.local.disk import Disk, flat, parts
 from onward.storage.local.holding import Held, copy_some
+from onward.storage.local.readback import ReadBack, Take
 
-BLOCK: Final = 4 << 20
-"""Bytes read back at a time; two such blocks are reused."""
 _COPY: Final = 16 << 20
 _TELL: Final = 64 << 20
+_LOOK: Final = 0.1
+"""Seconds between two looks at how far the reading is."""
 
 
 class Teller:
@@ -48,21 +51,17 @@ async def assemble(
         return Hasher((SHA256, *plan.algorithms)).digests(), plan.copies
     copying = plan.layout is Layout.NUMBERED and not held.published
     try:
-        if copying:
-            await _copy_all(disk, held.fd, plan, progress)
-        await disk.run(partial(_trim_and_sync, disk, held, plan))
+        digests, bad = await _verify(disk, held, held.fd, plan, progress, copying=copying)
+        if bad and copying:
+            # What was copied before a crash or a re-sent part may be old: once more from the parts.
+            for copy in bad:
+                await _copy_one(disk, held.fd, copy)
+            digests, bad = await _verify(disk, held, held.fd, plan, progress)
     except NoSpace:
         if copying:
             # Others can use the room meanwhile; when there is enough, all is copied again.
             await disk.run(partial(disk.fs.truncate, held.fd, 0))
         raise
-    digests, bad = await _verify(disk, held.fd, plan, progress)
-    if bad and copying:
-        # What was copied before a crash or a re-sent part may be old: once more from the parts.
-        for copy in bad:
-            await _copy_one(disk, held.fd, copy)
-        await disk.run(partial(_trim_and_sync, disk, held, plan))
-        digests, bad = await _verify(disk, held.fd, plan, progress)
     return digests, bad
 
 
@@ -77,13 +76,14 @@ def _trim_and_sync(disk: Disk, held: Held, plan: Plan) -> None:
 # -- copying --------------------------------------------------------------------------------------
 
 
-async def _copy_all(disk: Disk, out: int, plan: Plan, progress: Progress) -> None:
+async def _copy_all(disk: Disk, out: int, plan: Plan, progress: Progress, copied: Callable[[int], None]) -> None:
     teller = Teller(progress, Phase.ASSEMBLING, plan.size)
     there = (await disk.run(partial(disk.fs.fstat, out))).size
     await teller.at(0)
     for copy in plan.copies:
         if copy.start + copy.size > there:
             await _copy_one(disk, out, copy, teller)
+        copied(copy.start + copy.size)
     await teller.at(plan.size)
 
 
@@ -165,38 +165,64 @@ class PartCheck:
             self.bad.append(copy)
 
 
-async def _verify(disk: Disk, fd: int, plan: Plan, progress: Progress) -> tuple[Mapping[str, Digest], list[Copy]]:
-    """Read the whole once; parts and whole are hashed side by side while the next block is read."""
-    teller = Teller(progress, Phase.VERIFYING, plan.size)
-    sole = _covers_all(plan)
-    algorithms = (SHA256, *plan.algorithms, *([sole.digest.algorithm] if sole else []))
-    whole, check = Hasher(algorithms), PartCheck([] if sole else plan.copies)
-    # No larger than they are needed: making eight MiB costs more than all else that a small file does.
-    block, other = (memoryview(bytearray(max(0, min(BLOCK, size)))) for size in (plan.size, plan.size - BLOCK))
+async def _verify(
+    disk: Disk, held: Held, fd: int, plan: Plan, progress: Progress, *, copying: bool = False
+) -> tuple[Mapping[str, Digest], Sequence[Copy]]:
+    """Copy if need be, sync, and read the whole once, all side by side; every hash has a thread of its own.
 
-    def fill(target: memoryview, at: int) -> int:
-        return disk.read_full(fd, target[: max(0, min(BLOCK, plan.size - at))], at)
+    Where the digest is known that the whole must have, it proves all parts at once: these are
+    looked at only if it is another one, to find out which of them is not what it was.
+    """
+    hashers = {name: Hasher((name,)) for name in (SHA256, *plan.algorithms)}
+    wanted = _wanted(plan)
+    check = PartCheck(() if wanted else plan.copies)
+    takers: list[Take] = [partial(_hash, hasher) for hasher in hashers.values()]
+    reading = ReadBack(disk, fd, plan.size, takers if wanted else [*takers, check.update])
+    work: list[Future[None]] = [reading.over]
+    try:
+        if copying:
+            await _copy_all(disk, fd, plan, progress, reading.may_read)
+        work.append(disk.start(partial(_trim_and_sync, disk, held, plan)))
+        await _read_to_end(reading, Teller(progress, Phase.VERIFYING, plan.size), plan.size)
+    finally:
+        reading.stop()
+        await disk.all_ended(*work)
+    digests = {name: hasher.digest(name) for name, hasher in hashers.items()}
+    if wanted is None:
+        return digests, check.finish()
+    if digests[SHA256] == wanted:
+        return digests, ()
+    return digests, plan.copies if len(plan.copies) == 1 else await _find_bad(disk, fd, plan, progress)
 
+
+async def _find_bad(disk: Disk, fd: int, plan: Plan, progress: Progress) -> Sequence[Copy]:
+    check = PartCheck(plan.copies)
+    reading = ReadBack(disk, fd, plan.size, [check.update])
+    try:
+        await _read_to_end(reading, Teller(progress, Phase.VERIFYING, plan.size), plan.size)
+    finally:
+        reading.stop()
+        await disk.all_ended(reading.over)
+    return check.finish()
+
+
+async def _read_to_end(reading: ReadBack, teller: Teller, size: int) -> None:
     await teller.at(0)
-    at = 0
-    got = await disk.run(partial(fill, block, at))
-    while got:
-        jobs = [disk.start(partial(whole.update, block[:got]))]
-        if not sole:
-            jobs.append(disk.start(partial(check.update, at, block[:got])))
-        reading = disk.start(partial(fill, other, at + got))
-        await disk.all_ended(*jobs, reading)
-        at, got = at + got, reading.result()
-        block, other = other, block
-        await teller.at(at)
-    bad = check.finish()
-    if sole and whole.digest(sole.digest.algorithm) != sole.digest:
-        bad = [sole]
-    return whole.digests(), bad
+    reading.may_read(size)
+    over = asyncio.wrap_future(reading.over)
+    over.add_done_callback(asyncio.Future.exception)  # looked at: it is raised by whoever owns the reading
+    while not over.done():
+        await asyncio.wait([over], timeout=_LOOK)
+        await teller.at(reading.passed)
+    await teller.at(reading.passed)
 
 
-def _covers_all(plan: Plan) -> Copy | None:
-    """The one part that is the whole, if there is one: then its digest is the whole's."""
+def _hash(hasher: Hasher, _start: int, block: memoryview) -> None:
+    hasher.update(block)
+
+
+def _wanted(plan: Plan) -> Digest | None:
+    """What the SHA-256 of the whole must be, if that is known: from the client, or from a part that is the whole."""
     if len(plan.copies) == 1 and plan.copies[0].size == plan.size:
-        return plan.copies[0]
-    return None
+        return plan.copies[0].digest
+    return plan.digest

@@ -22,6 +22,8 @@ UPLOADS: Final = "uploads"
 FILES: Final = "files"
 MANIFESTS: Final = "manifests"
 TRASH: Final = "trash"
+NAMES: Final = ("data", "out")
+"""What the file of the whole is called in its scratch: of a flat upload, of a numbered one."""
 
 _T = TypeVar("_T")
 _VECTORS: Final = 512  # half of IOV_MAX
@@ -194,7 +196,7 @@ def home(id: UploadId) -> str:
 
 def flat(id: UploadId) -> str:
     """The file of a flat upload."""
-    return home(id) + "/data"
+    return f"{home(id)}/{NAMES[0]}"
 
 
 def parts(id: UploadId) -> str:
@@ -204,7 +206,7 @@ def parts(id: UploadId) -> str:
 
 def assembled(id: UploadId) -> str:
     """The file that a numbered upload's parts are copied into."""
-    return home(id) + "/out"
+    return f"{home(id)}/{NAMES[1]}"
 
 
 def manifest(id: UploadId) -> str:

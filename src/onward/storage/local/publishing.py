@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import chain, islice
 from typing import Final, NamedTuple
@@ -13,10 +13,11 @@ from onward.core.types import UploadId
 from onward.errors import StorageFault
 from onward.ports import OnConflict
 from onward.storage import naming
-from onward.storage.local.disk import FILES, MANIFESTS, Disk, home, manifest
+from onward.storage.local.disk import FILES, MANIFESTS, NAMES, Disk, home, manifest
 from onward.storage.local.holding import Held
 
 _TRIES: Final = 10_000
+_NEAR: Final = 100
 # Errors that say: this name cannot be had, whoever asks; a directory or a file is in the way.
 _IN_THE_WAY: Final = {errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EEXIST}
 
@@ -66,13 +67,13 @@ def _earlier(disk: Disk, held: Held, wish: Wish) -> str | None:
     if not held.published:
         return None
     names = (wish.name, wish.fallback)
-    near = chain(names, *(islice(naming.variants(name), 100) for name in names))
-    return next((ref for ref in near if _is_held(disk, ref, held)), None)
+    near = chain(names, *(islice(naming.variants(name), _NEAR) for name in names))
+    return next((ref for ref in near if _is_at(disk, ref, held.inode)), None)
 
 
-def _is_held(disk: Disk, ref: str, held: Held) -> bool:
+def _is_at(disk: Disk, ref: str, inode: int) -> bool:
     try:
-        return disk.fs.stat(f"{FILES}/{ref}").inode == held.inode
+        return disk.fs.stat(f"{FILES}/{ref}").inode == inode
     except OSError as error:
         if error.errno in {errno.ENOENT, *_IN_THE_WAY}:
             return False
@@ -116,7 +117,7 @@ def _link(disk: Disk, held: Held, ref: str) -> bool:
             continue
         except OSError as error:
             if error.errno in _IN_THE_WAY:
-                return _is_held(disk, ref, held)
+                return _is_at(disk, ref, held.inode)
             raise
         return True
     raise StorageFault
@@ -147,6 +148,34 @@ def _make_parents(disk: Disk, ref: str) -> None:
     for folder in naming.parents(ref):
         with suppress(FileExistsError):
             disk.fs.mkdir(f"{FILES}/{folder}")
+
+
+def withdraw(disk: Disk, id: UploadId, place: str, likely: Sequence[str]) -> None:
+    """Take away the final name, if there is one, of the bytes whose scratch lies at ``place``; the manifest too."""
+    for name in NAMES:
+        with suppress(FileNotFoundError):
+            found = disk.fs.stat(f"{place}/{name}")
+            if found.links > 1 and (ref := _find(disk, found.inode, likely)) is not None:
+                _unlink(disk, ref)
+    if disk.exists(manifest(id)):
+        disk.forget(manifest(id))
+        disk.fs.sync_dir(MANIFESTS)
+
+
+def _find(disk: Disk, inode: int, likely: Sequence[str]) -> str | None:
+    near = chain(likely, *(islice(naming.variants(name), _NEAR) for name in likely))
+    return next((ref for ref in chain(near, _all(disk, "")) if _is_at(disk, ref, inode)), None)
+
+
+def _all(disk: Disk, folder: str) -> Iterator[str]:
+    """Every final name, for want of a better idea."""
+    for name in disk.fs.listdir(f"{FILES}/{folder}".rstrip("/")):
+        ref = f"{folder}/{name}".lstrip("/")
+        with suppress(FileNotFoundError):
+            if disk.fs.stat(f"{FILES}/{ref}").directory:
+                yield from _all(disk, ref)
+            else:
+                yield ref
 
 
 def remove(disk: Disk, ref: str | None, id: UploadId) -> None:

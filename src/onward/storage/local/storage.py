@@ -113,9 +113,25 @@ class LocalStorage:
 
     async def discard(self, id: UploadId) -> None:
         """Out of sight at once, deleted by and by."""
-        trashed = f"{TRASH}/{id}.{self._disk.token()}"
+        trashed = self._trashed(id)
         if await self._disk.run(partial(self._throw_away, home(id), trashed)):
             self._disk.start(partial(self._delete, trashed))
+
+    async def withdraw(self, id: UploadId, likely: Sequence[str]) -> None:
+        """Look for an unrecorded final name, also for one that is given at this moment; then as ``discard``."""
+        trashed = self._trashed(id)
+        if await self._disk.run(partial(self._withdraw, id, trashed, likely)):
+            self._disk.start(partial(self._delete, trashed))
+
+    def _trashed(self, id: UploadId) -> str:
+        return f"{TRASH}/{id}.{self._disk.token()}"
+
+    def _withdraw(self, id: UploadId, trashed: str, likely: Sequence[str]) -> bool:
+        publishing.withdraw(self._disk, id, home(id), likely)
+        thrown = self._throw_away(home(id), trashed)
+        if thrown:  # no more names can be given now; the first look is for a crash between the two
+            publishing.withdraw(self._disk, id, trashed, likely)
+        return thrown
 
     async def remove(self, ref: str | None, id: UploadId) -> None:
         """Delete a published file if one is named, the manifest, and directories that it leaves empty."""

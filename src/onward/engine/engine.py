@@ -205,7 +205,7 @@ class Engine:
         await self._space.need(spec.declared.length or size)
         if told is None and (first := outright.whole(spec, cmd)) is not None:
             upload = await self._outright.take(await self._created(spec, cmd.policy), first, body, self.clock())
-            await self.queue(upload.id)
+            self.jobs.finish_soon(upload.id)
             return Outcome(upload=upload, created=True, size=upload.received_bytes, fresh=True)
         upload, created = await self._begin(spec, cmd.policy, held, cmd)
         if created:

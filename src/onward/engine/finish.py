@@ -15,6 +15,7 @@ from onward.core.plan import plan
 from onward.core.types import Damaged, Event, Failed, Phase, Plan, Published, State, UploadId
 from onward.core.upload import Upload
 from onward.engine.ledger import Ledger
+from onward.engine.outright import SMALL
 from onward.engine.rules import Rules
 from onward.errors import BadName, Locked, NotFound, OnwardError, Refused, Signal
 from onward.ports import FINISH, Assembly, Catalog, Hooks, Locks, OnConflict, Storage, WorkDone
@@ -81,7 +82,8 @@ class Finishing:
             events = await self._ledger.record(upload, lambda u: lost(u, listed, sources))
         else:
             made = plan(upload, [sources[id] for id in listed])
-            async with self._storage.assembling(upload.id, made, report) as assembly:
+            data = await self._ledger.enclosed(upload.id) if made.size <= SMALL else b""
+            async with self._storage.assembling(upload.id, made, report, data) as assembly:
                 events = await self._conclude(upload, assembly)
                 if upload.state is State.SEALED:
                     events = await self._publish(upload, made, assembly)

@@ -21,7 +21,7 @@ import pytest
 from onward.core.buffers import Buffers
 from onward.core.digest import SHA256, sha256
 from onward.core.types import Buffer, Layout, Phase
-from onward.errors import AlreadyComplete, BadName, ClientGone, NotFound, StorageFault
+from onward.errors import AlreadyComplete, BadName, ClientGone, Locked, NotFound, StorageFault
 from onward.ports import Assembly, Blob, OnConflict, Storage
 from onward.testing.conformance_joining import JoiningConformance
 from onward.testing.storage_steps import (
@@ -266,6 +266,35 @@ class AssemblyConformance:
             assert not assembly.bad
             blob = await assembly.publish("cut", "fallback", OnConflict.REFUSE, b"{}")
         assert await whole(storage, blob) == some_bytes(PART)
+
+    async def test_enclosed_bytes_are_put_in_their_place_however_often(self, storage: Storage) -> None:
+        data = some_bytes(PART)
+        plan, refs = make_plan(Layout.FLAT, [data]), set[str]()
+        for _ in range(3):  # as where the event of a publish is lost
+            async with storage.assembling(ID, plan, no_progress, data) as assembly:
+                assert (assembly.bad, assembly.digests[SHA256]) == ([], sha256(data))
+                with pytest.raises(Locked):
+                    async with storage.assembling(ID, plan, no_progress, data):
+                        pass
+                refs.add((await assembly.publish("name", f"{ID}/name", OnConflict.REFUSE, b"{}")).ref)
+        assert refs == {"name"}
+        await storage.discard(ID)
+        assert await whole(storage, Blob(ref="name", size=len(data))) == data
+        with pytest.raises(AlreadyComplete):
+            await put(storage, Layout.FLAT, 0, data)
+
+    async def test_what_lies_where_enclosed_bytes_belong_does_not_count(self, storage: Storage) -> None:
+        data = some_bytes(PART)
+        await put(storage, Layout.FLAT, 0, some_bytes(2 * PART, 1))
+        async with storage.assembling(ID, make_plan(Layout.FLAT, [data]), no_progress, data) as assembly:
+            assert not assembly.bad
+            blob = await assembly.publish("name", "fallback", OnConflict.REFUSE, b"{}")
+        assert await whole(storage, blob) == data
+
+    async def test_enclosed_bytes_are_held_against_their_digest(self, storage: Storage) -> None:
+        plan = make_plan(Layout.FLAT, [some_bytes(PART)])
+        async with storage.assembling(ID, plan, no_progress, some_bytes(PART, 1)) as assembly:
+            assert [copy.key for copy in assembly.bad] == [0]
 
     @LAYOUTS
     async def test_damaged_bytes_are_not_published(self, storage: Storage, layout: Layout) -> None:

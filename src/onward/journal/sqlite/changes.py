@@ -24,6 +24,8 @@ _PUT_ROW = """
         name = excluded.name
 """
 
+_DISCLOSE = "DELETE FROM enclosed WHERE seq = (SELECT seq FROM events WHERE id = ? AND version = 1)"
+
 
 def create(
     db: sqlite3.Connection,
@@ -34,6 +36,7 @@ def create(
     name: ClientName | None,
     replaces: UploadId | None,
     key: tuple[str | None, str] | None,
+    enclosed: bytes = b"",
 ) -> UploadId:
     """Begin an upload, or find the one that holds its key or name."""
     if key is not None:
@@ -48,6 +51,8 @@ def create(
     if key is not None:
         db.execute("INSERT INTO keys VALUES (?, ?, ?)", (scope_of(key[0]), key[1], id))
     append(db, id=id, events=events, version=0, at=at)
+    if enclosed:
+        db.execute("INSERT INTO enclosed SELECT seq, ? FROM events WHERE id = ? AND version = 1", (enclosed, id))
     return id
 
 
@@ -69,6 +74,8 @@ def append(db: sqlite3.Connection, *, id: UploadId, events: Sequence[AnyEvent], 
         raise ValueError("the Created event is that of another upload")
     db.executemany("INSERT INTO events (id, version, at, event) VALUES (?, ?, ?, ?)", lines)
     db.execute(_PUT_ROW, _columns(row))
+    if before is not None and before.state is State.SEALED and row.state is not State.SEALED:
+        db.execute(_DISCLOSE, (id,))
     if row.sources:
         _join(db, row, events[0] if before is None else None)
     _promise(db, row.promised - (before.promised if before else 0))
@@ -80,6 +87,7 @@ def drop(db: sqlite3.Connection, id: UploadId) -> None:
     if row is None:
         return
     _promise(db, -row.promised)
+    db.execute(_DISCLOSE, (id,))
     db.execute("DELETE FROM events WHERE id = ?", (id,))
     db.execute("DELETE FROM uploads WHERE id = ?", (id,))
     db.execute("DELETE FROM names WHERE id = ?", (id,))

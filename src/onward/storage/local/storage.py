@@ -21,6 +21,7 @@ from onward.storage.fs import Fs
 from onward.storage.local import publishing
 from onward.storage.local.assembly import assemble
 from onward.storage.local.disk import FILES, MANIFESTS, TRASH, UPLOADS, Disk, fault, flat, home, log, manifest, parts
+from onward.storage.local.enclosed import Proven, place
 from onward.storage.local.holding import Held, hold
 from onward.storage.local.writing import LONE, FlatWrite, PartWrite, pour
 
@@ -93,14 +94,21 @@ class LocalStorage:
         return self._blocks(path, start, size, missing_is_empty=True)
 
     @asynccontextmanager
-    async def assembling(self, id: UploadId, plan: Plan, progress: Progress) -> AsyncIterator[LocalAssembly]:
+    async def assembling(
+        self, id: UploadId, plan: Plan, progress: Progress, enclosed: bytes = b""
+    ) -> AsyncIterator[LocalAssembly]:
         """Hold, copy if need be, read back. Raises ``Locked`` while another assembly is at it."""
-        held = await hold(self._disk, id, plan, self._patience)
+        held, proven = await self._held(id, plan, enclosed)
         try:
-            digests, bad = await assemble(self._disk, held, plan, progress)
+            digests, bad = proven or await assemble(self._disk, held, plan, progress)
             yield LocalAssembly(self._disk, id, held, size=plan.size, digests=digests, bad=bad)
         finally:
             await self._disk.run(held.close)
+
+    async def _held(self, id: UploadId, plan: Plan, enclosed: bytes) -> tuple[Held, Proven | None]:
+        if enclosed:
+            return await self._disk.run(partial(place, self._disk, id, plan, enclosed))
+        return await hold(self._disk, id, plan, self._patience), None
 
     def read(self, ref: str, start: int, size: int) -> AsyncGenerator[Buffer, None]:
         """Yield published bytes. Raises ``StorageFault`` if the file is shorter than that."""

@@ -13,6 +13,9 @@ from onward.ports import Catalog, Storage
 FREE_FOR = 1.0
 """Seconds that a look at the free disk space is good for."""
 
+SMALL = 64 << 10
+"""Bytes up to which a look at what others were promised is good for as long."""
+
 
 class Space:
     """Answers whether more bytes fit."""
@@ -22,7 +25,9 @@ class Space:
         self._catalog = catalog
         self._limits = limits
         self._floor = floor
-        self._free: tuple[float, int | None] = (-FREE_FOR, None)
+        self._looked = -FREE_FOR
+        self._free: int | None = None
+        self._promised = 0
 
     async def need_for(self, upload: Upload, cmd: Store) -> None:
         """Raises ``NoSpace`` unless a body, or the length that it declares, fits."""
@@ -46,11 +51,14 @@ class Space:
     async def need(self, size: int, *, promised: bool = False) -> None:
         """Raises ``NoSpace`` unless ``size`` bytes fit; ``promised`` ones only need the floor."""
         now = anyio.current_time()
-        if now - self._free[0] >= FREE_FOR:
-            self._free = (now, await self._storage.free())
-        free = self._free[1]
+        looks = now - self._looked >= FREE_FOR
+        if looks:
+            self._looked, self._free = now, await self._storage.free()
+        free = self._free
         if free is None or not size:
             return
-        others = 0 if promised else await self._catalog.promised()
+        if looks or size > SMALL:
+            self._promised = await self._catalog.promised()
+        others = 0 if promised else self._promised
         if free - others - size < self._floor:
             raise NoSpace("the server has no room for this; what it has is safe, try again later")

@@ -107,7 +107,7 @@ class Storing:
         """
         grant = admit(upload, cmd, self._limits)
         async with self._reading(body) as intake:
-            data = b"".join([piece async for piece in intake.run(_most(grant, cmd))])
+            data = await intake.whole(_most(grant, cmd))
             hasher = Hasher((SHA256, *(d.algorithm for d in cmd.digests)))
             hasher.update(data)
             digests = hasher.digests()

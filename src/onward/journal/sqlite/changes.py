@@ -50,7 +50,13 @@ def create(
         db.execute("INSERT OR REPLACE INTO names VALUES (?, ?, ?)", (scope_of(name.owner), name.name, id))
     if key is not None:
         db.execute("INSERT INTO keys VALUES (?, ?, ?)", (scope_of(key[0]), key[1], id))
-    append(db, id=id, events=events, version=0, at=at)
+    try:
+        _add(db, id, None, events, at)
+    except sqlite3.IntegrityError:
+        # That there is no such upload yet is not asked first: it is as good as certain.
+        if (found := queries.summary(db, id)) is None:
+            raise
+        raise VersionConflict(expected=0, found=found.version) from None
     if enclosed:
         db.execute("INSERT INTO enclosed SELECT seq, ? FROM events WHERE id = ? AND version = 1", (enclosed, id))
     return id
@@ -62,9 +68,13 @@ def append(db: sqlite3.Connection, *, id: UploadId, events: Sequence[AnyEvent], 
     found = before.version if before else 0
     if found != version:
         raise VersionConflict(expected=version, found=found)
+    _add(db, id, before, events, at)
+
+
+def _add(db: sqlite3.Connection, id: UploadId, before: Summary | None, events: Sequence[AnyEvent], at: float) -> None:
     row = before
     lines = []
-    for number, event in enumerate(events, version + 1):
+    for number, event in enumerate(events, before.version + 1 if before else 1):
         record = Record(number, at, event)
         row = advance(row, record) if row else begin(record)
         lines.append((id, number, at, encode(event)))

@@ -22,7 +22,7 @@ Change = Callable[[sqlite3.Connection], T]
 """Something to be written; it runs in the writer thread, inside a transaction."""
 
 GROUP: Final = 512
-"""The most changes that one commit carries."""
+"""Changes that are enough for one commit."""
 
 BUSY_ATTEMPTS: Final = 6
 """How many times the busy timeout other processes may keep the file to themselves."""
@@ -68,7 +68,9 @@ class Writer:
         self._suspect = False
         self._closed = False
         self._gate = threading.Lock()
-        self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
+        self._gathered: dict[asyncio.AbstractEventLoop, list[_Job[Any]]] = {}
+        """What each event loop hands over before it waits again: a thread that is woken for each costs more."""
+        self._jobs: queue.SimpleQueue[list[_Job[Any]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="onward-journal", daemon=True)
         self._thread.start()
 
@@ -79,28 +81,37 @@ class Writer:
         with self._gate:
             if self._closed:
                 raise StorageFault("The journal is closed")
-            self._jobs.put(job)
+            gathered = self._gathered.setdefault(job.loop, [])
+            gathered.append(job)
+        if len(gathered) == 1:
+            job.loop.call_soon(self._hand_over, job.loop)
         return await job.future
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._gate:
+            if gathered := self._gathered.pop(loop, None):
+                self._jobs.put(gathered)
 
     def close(self) -> None:
         """Commit what waits, fold the write-ahead log into the file and end; blocks until then."""
         with self._gate:
             if not self._closed:
                 self._closed = True
+                for gathered in self._gathered.values():
+                    self._jobs.put(gathered)
+                self._gathered.clear()
                 self._jobs.put(None)
         self._thread.join()
 
     def _run(self) -> None:
         ended = False
         while not ended:
-            waiting = [self._jobs.get()]
-            while len(waiting) < GROUP:
-                try:
-                    waiting.append(self._jobs.get_nowait())
-                except queue.Empty:
-                    break
-            group = [job for job in waiting if job is not None]
-            ended = len(group) < len(waiting)
+            group: list[_Job[Any]] = []
+            with suppress(queue.Empty):
+                some = self._jobs.get()
+                while some is not None and len(group := group + some) < GROUP:
+                    some = self._jobs.get_nowait()
+                ended = some is None
             if group:
                 self._commit(group)
                 _deliver(group)
@@ -114,10 +125,11 @@ class Writer:
         try:
             self._make_sound()
             self._set_synchronous(full=self._full_sync and any(job.sync for job in group))
-            self._begin()
-            for job in group:
-                self._attempt(job)
-            self._db.execute("COMMIT")
+            if not self._together(group):
+                self._begin()
+                for job in group:
+                    self._attempt(job)
+                self._db.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - whatever it is, the callers are told and the thread lives on
             self._fail(group, error)
             return
@@ -136,6 +148,20 @@ class Writer:
                 self._suspect = True
         for job in group:
             job.error = self._told(error)
+
+    def _together(self, group: list[_Job[Any]]) -> bool:
+        """Carry out a group of which nothing goes wrong; false with nothing changed if something did."""
+        self._begin()
+        try:
+            for job in group:
+                job.result = job.change(self._db)
+        except sqlite3.OperationalError:
+            raise
+        except Exception:  # noqa: BLE001 - it is one caller's alone, who is told when each is tried by itself
+            self._db.execute("ROLLBACK")
+            return False
+        self._db.execute("COMMIT")
+        return True
 
     def _attempt(self, job: _Job[Any]) -> None:
         self._db.execute("SAVEPOINT job")

@@ -122,7 +122,7 @@ class LocalStorage:
     async def discard(self, id: UploadId) -> None:
         """Out of sight at once, deleted by and by."""
         trashed = f"{TRASH}/{id}.{self._disk.token()}"
-        if await self._disk.run(partial(self._throw_away, home(id), trashed)):
+        if await self._disk.run(partial(self._throw_away, id, trashed)):
             self._disk.start(partial(self._delete, trashed))
 
     async def remove(self, ref: str | None, id: UploadId) -> None:
@@ -177,13 +177,28 @@ class LocalStorage:
 
     # -- deleting ---------------------------------------------------------------------------------
 
-    def _throw_away(self, path: str, trashed: str) -> bool:
+    def _throw_away(self, id: UploadId, trashed: str) -> bool:
+        path = home(id)
+        self._disk.unsettle(path)
+        self._disk.unsettle(parts(id))
+        if self._drop_second_name(id):
+            return False
         try:
             self._disk.fs.rename(path, trashed)
         except FileNotFoundError:
             return False
-        self._disk.unsettle(path)
-        self._disk.unsettle(f"{path}/parts")
+        return True
+
+    def _drop_second_name(self, id: UploadId) -> bool:
+        """True if all that was there was another name of a published file: that is gone in no time."""
+        fs = self._disk.fs
+        try:
+            if fs.stat(flat(id)).links == 1:
+                return False
+            fs.unlink(flat(id))
+            fs.rmdir(home(id))
+        except OSError:  # there is none, or there is more: it goes as everything does
+            return False
         return True
 
     def _empty_trash(self) -> None:

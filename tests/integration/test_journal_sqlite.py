@@ -181,7 +181,9 @@ async def test_close_commits_what_waits(journal: SqliteJournal, path: Path) -> N
     await again.close()
 
 
-async def test_a_file_that_others_write_to_is_waited_for(journal: SqliteJournal, path: Path) -> None:
+async def test_a_file_that_others_write_to_is_waited_for(
+    journal: SqliteJournal, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await begun(journal, 1)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -192,7 +194,7 @@ async def test_a_file_that_others_write_to_is_waited_for(journal: SqliteJournal,
     await waiting
     assert len(await journal.read(upload_id(1))) == 2
     other.execute("BEGIN IMMEDIATE")
-    journal._writer._db.execute("PRAGMA busy_timeout = 0")
+    monkeypatch.setattr(writer, "BUSY_PATIENCE", 0.05)
     with pytest.raises(StorageFault):
         await journal.append(upload_id(1), [stored(1, 1)], version=2, at=2.0, sync=True)
     other.execute("ROLLBACK")
@@ -211,7 +213,6 @@ async def test_a_commit_is_tried_again_while_the_file_is_busy(journal: SqliteJou
             if len(attempts) == 3:
                 other.execute("ROLLBACK")
 
-    journal._writer._db.execute("PRAGMA busy_timeout = 0")
     journal._writer._db.set_trace_callback(notice)
     await begun(journal, 1)
     assert len(attempts) == 3
@@ -322,7 +323,7 @@ async def test_the_log_is_cut_when_it_has_grown(
     assert log.stat().st_size > 10_000
     await journal.check()
     assert log.stat().st_size == 0
-    assert journal._writer._db.execute("PRAGMA busy_timeout").fetchall() == [(5000,)]
+    assert journal._writer._db.execute("PRAGMA busy_timeout").fetchall() == [(0,)]
 
 
 def test_only_the_owner_may_read_the_file(path: Path) -> None:

@@ -96,6 +96,8 @@ class Intake:
         pieces: list[memoryview] = []
         with anyio.CancelScope(deadline=anyio.current_time() + self._idle) as scope:
             self._scope = scope
+            if self._stopped is not None:
+                scope.cancel()  # ends the first wait, and there is none for what lies ready
             try:
                 while self.taken < most and (piece := await self._next()) is not None:
                     pieces.append(piece[: most - self.taken])

@@ -7,6 +7,7 @@ import os
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -24,8 +25,11 @@ Change = Callable[[sqlite3.Connection], T]
 GROUP: Final = 512
 """Changes that are enough for one commit."""
 
-BUSY_ATTEMPTS: Final = 6
-"""How many times the busy timeout other processes may keep the file to themselves."""
+BUSY_PATIENCE: Final = 6 * BUSY_SECONDS
+"""How long other processes may keep the file to themselves."""
+
+BUSY_PAUSES: Final = (0.0002, 0.002)
+"""Seconds between two tries to write, the first and the longest. SQLite itself would soon sleep for 0.1."""
 
 WAL_LIMIT: Final = 64 << 20
 """Size in bytes beyond which the write-ahead log is cut."""
@@ -61,6 +65,7 @@ class Writer:
     def __init__(self, connection: sqlite3.Connection, path: Path, *, full_sync: bool) -> None:
         self.commits = 0
         self._db = connection
+        self._db.execute("PRAGMA busy_timeout = 0").fetchall()  # `_begin` waits by itself
         self._path = path
         self._wal = path.with_name(path.name + "-wal")
         self._full_sync = full_sync
@@ -117,7 +122,7 @@ class Writer:
                 _deliver(group)
         # Another process may still read; then whoever is last does this, or the next to open.
         with suppress(sqlite3.Error):
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._checkpoint()
         self._db.close()
 
     def _commit(self, group: list[_Job[Any]]) -> None:
@@ -183,14 +188,18 @@ class Writer:
         return fault
 
     def _begin(self) -> None:
-        for attempt in range(1, BUSY_ATTEMPTS + 1):
+        until = time.monotonic() + BUSY_PATIENCE
+        pause, longest = BUSY_PAUSES
+        while True:
             try:
                 self._db.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
-                if not is_busy(error) or attempt == BUSY_ATTEMPTS:
+                if not is_busy(error) or time.monotonic() > until:
                     raise
             else:
                 return
+            time.sleep(pause)
+            pause = min(longest, 1.5 * pause)
 
     def _set_synchronous(self, *, full: bool) -> None:
         # Inside a transaction this pragma does nothing.
@@ -211,21 +220,23 @@ class Writer:
             raise sqlite3.OperationalError("a reader keeps the write-ahead log in use")
         self._suspect = False
 
-    def _checkpoint(self) -> bool:
-        """Move the whole write-ahead log into the file and cut it; False if a reader is in the way."""
-        rows = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    def _checkpoint(self, patience: int = int(BUSY_SECONDS * 1000)) -> bool:
+        """Move the whole write-ahead log into the file and cut it; False if a reader is in the way for so long.
+
+        ``patience`` is in milliseconds.
+        """
+        self._db.execute(f"PRAGMA busy_timeout = {patience}").fetchall()
+        try:
+            rows = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            self._db.execute("PRAGMA busy_timeout = 0").fetchall()
         return bool(rows) and rows[0][0] == 0
 
     def _trim(self) -> None:
         """Cut the log if readers that overlap each other have kept it from starting anew."""
-        if self.commits % TRIM_EVERY or not self._wal.exists() or os.stat(self._wal).st_size <= WAL_LIMIT:
-            return
-        # Whoever reads right now is not worth much waiting: there will be another time.
-        self._db.execute(f"PRAGMA busy_timeout = {TRIM_MILLISECONDS}").fetchall()
-        try:
-            self._checkpoint()
-        finally:
-            self._db.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}").fetchall()
+        if self.commits % TRIM_EVERY == 0 and self._wal.exists() and os.stat(self._wal).st_size > WAL_LIMIT:
+            # Whoever reads right now is not worth much waiting: there will be another time.
+            self._checkpoint(TRIM_MILLISECONDS)
 
 
 def _deliver(group: list[_Job[Any]]) -> None:

@@ -39,6 +39,8 @@ class Disk:
         self._lots = lots or threads
         self.token = token
         self._settled: set[str] = set()
+        self._anchored: set[str] = set()
+        """Directories that are never removed and whose own name is durable."""
         self._changes = 0
         self.bodies = 0
         """Bodies that are being written."""
@@ -85,7 +87,12 @@ class Disk:
         path = directory
         while path:
             self.fs.sync_dir(path)
+            if path in self._anchored:
+                break
             path = path.rpartition("/")[0]
+        shard = directory.rpartition("/")[0]
+        if shard.count("/") == 1:
+            self._anchored.add(shard)
         if len(self._settled) >= _REMEMBERED:
             self._settled.clear()  # costs a few syncs, no truth
         if self._changes == before:  # else another thread may have begun the same place anew
@@ -96,6 +103,7 @@ class Disk:
         """A name was added to ``directory``, or it is another one."""
         self._changes += 1
         self._settled.discard(directory)
+        self._anchored.discard(directory)
 
     def make(self, directory: str) -> None:
         """Make a directory and what lacks above it; not durable until settled."""

@@ -167,6 +167,17 @@ async def test_a_caller_whose_loop_is_gone_does_not_stop_the_thread(journal: Sql
     assert len(await journal.read(upload_id(1))) == 3
 
 
+async def test_close_commits_what_was_gathered_and_not_handed_over_yet(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer.Writer, "_hand_over", lambda *_: None)
+    journal = SqliteJournal(path)
+    waiting = asyncio.create_task(begun(journal, 1))
+    await asyncio.sleep(0)
+    await journal.close()
+    assert await waiting == upload_id(1)
+
+
 async def test_close_commits_what_waits(journal: SqliteJournal, path: Path) -> None:
     await begun(journal, 1)
     halt, first = await halted(journal)

@@ -153,6 +153,18 @@ async def test_no_file_is_touched_on_the_loop(tmp_path: Path) -> None:
     assert [name for name, thread in fs.calls if thread == loop] == []
 
 
+async def test_enclosed_bytes_are_not_written_into_a_published_file(tmp_path: Path) -> None:
+    storage, data = await local(tmp_path), some_bytes(PART)
+    plan, file = make_plan(Layout.FLAT, [data]), tmp_path / "files" / "name"
+    for _ in range(2):
+        async with storage.assembling(ID, plan, no_progress, data) as assembly:
+            assert (await assembly.publish("name", "spare", OnConflict.REFUSE, b"{}")).ref == "name"
+        await anyio.to_thread.run_sync(os.utime, file, (1, 1))
+    async with storage.assembling(ID, plan, no_progress, data):
+        assert (await anyio.to_thread.run_sync(file.stat)).st_mtime == 1
+    await storage.close()
+
+
 class NotingFs(Fs):
     """Notes the directories that are synced."""
 

@@ -32,6 +32,7 @@ from onward.errors import (
     ClientGone,
     DigestMismatch,
     Draining,
+    NoSpace,
     OnwardError,
     StorageFault,
 )
@@ -177,3 +178,29 @@ async def test_who_hears_of_the_upload_early_hears_of_it_before_its_bytes() -> N
     command = Create(spec=spec, first=First(size=len(DATA)))
     await room.engine.run(command, ME, Bytes(DATA), told)
     assert heard[0] == 0
+
+
+async def test_it_has_no_room_that_others_were_promised_or_below_the_floor() -> None:
+    for free, promised in ((100 + len(DATA) - 1, 0), (1000, 900)):
+        room = Room(min_free=100)
+        room.storage.room = free
+        if promised:
+            await room.create(length=promised)
+            room.engine = room.another()
+        with pytest.raises(NoSpace):
+            await create(room, Bytes(DATA))
+
+
+async def test_what_others_were_promised_is_not_asked_for_each() -> None:
+    room, asked = Room(min_free=100), list[int]()
+    room.storage.room = 1000
+    promised = room.journal.promised
+
+    async def noted() -> int:
+        asked.append(1)
+        return await promised()
+
+    room.journal.promised = noted  # type: ignore[method-assign]  # counts
+    for _ in range(3):
+        await create(room, Bytes(DATA))
+    assert len(asked) == 1

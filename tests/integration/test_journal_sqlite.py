@@ -22,6 +22,9 @@ from onward.testing.conformance_journal import begun, stored, upload_id
 
 pytestmark = pytest.mark.anyio
 
+LONG = 20.0
+"""Only keeps a failing test from hanging."""
+
 Change = Callable[[sqlite3.Connection], object]
 
 
@@ -171,11 +174,11 @@ async def test_close_commits_what_was_gathered_and_not_handed_over_yet(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer.Writer, "_hand_over", lambda *_: None)
-    journal = SqliteJournal(path)
+    journal = await asyncio.to_thread(SqliteJournal, path)
     waiting = asyncio.create_task(begun(journal, 1))
     await asyncio.sleep(0)
     await journal.close()
-    assert await waiting == upload_id(1)
+    assert await asyncio.wait_for(waiting, LONG) == upload_id(1)
 
 
 async def test_close_commits_what_waits(journal: SqliteJournal, path: Path) -> None:

@@ -13,9 +13,6 @@ from onward.ports import Catalog, Storage
 FREE_FOR = 1.0
 """Seconds that a look at the free disk space is good for."""
 
-SMALL = 64 << 10
-"""Bytes up to which a look at what others were promised is good for as long."""
-
 
 class Space:
     """Answers whether more bytes fit."""
@@ -48,8 +45,11 @@ class Space:
                 f"no new upload has room: {floor} MiB (min_free) are kept free beside what others were promised"
             ) from None
 
-    async def need(self, size: int, *, promised: bool = False) -> None:
-        """Raises ``NoSpace`` unless ``size`` bytes fit; ``promised`` ones only need the floor."""
+    async def need(self, size: int, *, promised: bool = False, few: bool = False) -> None:
+        """Raises ``NoSpace`` unless ``size`` bytes fit; ``promised`` ones only need the floor.
+
+        For ``few`` bytes it is enough to know what others were promised up to ``FREE_FOR`` seconds ago.
+        """
         now = anyio.current_time()
         looks = now - self._looked >= FREE_FOR
         if looks:
@@ -57,7 +57,7 @@ class Space:
         free = self._free
         if free is None or not size:
             return
-        if looks or size > SMALL:
+        if looks or not few:
             self._promised = await self._catalog.promised()
         others = 0 if promised else self._promised
         if free - others - size < self._floor:

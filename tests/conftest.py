@@ -53,6 +53,7 @@ _EXEMPT: Final = (
 _QUERIES: Final = "onward/journal/sqlite/queries.py"
 _POINT_READS: Final = {
     *("key_holder", "name_holder", "event_rows", "summary", "last_seq", "promised", "work", "cursor", "waiting"),
+    "enclosed",
 }
 
 

@@ -120,12 +120,17 @@ class Storage(Protocol):
         Yields less if less is there. Close it (``aclosing``) when you leave early.
         """
 
-    def assembling(self, id: UploadId, plan: Plan, progress: Progress) -> AbstractAsyncContextManager[Assembly]:
+    def assembling(
+        self, id: UploadId, plan: Plan, progress: Progress, enclosed: bytes = b""
+    ) -> AbstractAsyncContextManager[Assembly]:
         """Put the copies in place if any, read the whole once, hash parts and whole, and hold it.
 
         Copies may come from other uploads, from one of them more than once; those are only read.
         Repeatable after any crash, also after a publish whose event was lost. While it is
         held no write to this upload succeeds. The exit lets go; scratch bytes stay.
+
+        ``enclosed``: all bytes of a small flat upload, which lie nowhere else yet; they are put in
+        their place first. Nobody need be told of progress then.
         """
 
     def read(self, ref: str, start: int, size: int) -> AsyncGenerator[Buffer, None]:
@@ -184,15 +189,22 @@ class Journal(Protocol):
         replaces: UploadId | None,
         key: tuple[str | None, str] | None,
         sync: bool,
+        enclosed: bytes = b"",
     ) -> UploadId:
         """Begin an upload and claim its name and its (owner, idempotency key), all or nothing.
 
         Returns ``id``; or, with nothing changed, the id that holds the key, or the one that
         holds the name (unless that is ``replaces``, which loses it to ``id``).
+
+        ``enclosed``: all bytes of a small upload that ``events`` seal. They are kept with these, for
+        as long as it is sealed: the event that says what became of it drops them.
         """
 
     async def read(self, id: UploadId, *, after: int = 0) -> Sequence[Record]:
         """The events beyond version ``after``, oldest first; empty if there are none."""
+
+    async def enclosed(self, id: UploadId) -> bytes:
+        """The bytes that lie with its first events; empty if none do, or no longer."""
 
     async def append(self, id: UploadId, events: Sequence[AnyEvent], *, version: int, at: float, sync: bool) -> None:
         """Add events, all or nothing. Raises ``VersionConflict`` unless exactly ``version`` events exist."""
@@ -377,6 +389,9 @@ class Jobs(Protocol):
 
         Raises whatever the queue raises when it cannot be reached.
         """
+
+    def finish_soon(self, id: UploadId) -> None:
+        """The same for a small upload: nobody waits for it, and many may go together. Never raises."""
 
     async def check(self) -> None:
         """Raises if the queue cannot be reached."""

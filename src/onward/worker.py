@@ -32,7 +32,16 @@ from onward.engine.sweep import Sweeper, Teller
 log = logging.getLogger("onward.worker")
 
 FINISH: Final = "onward.finish"
-"""Name of the task; its only argument is the id of an upload."""
+"""Name of the task; its only argument is the id of an upload, or a list of ids of small ones."""
+
+TOGETHER: Final = 64
+"""Small uploads that one message names at most."""
+
+GATHER: Final = 0.05
+"""Seconds between two such messages of one process."""
+
+SIDE_BY_SIDE: Final = 8
+"""Uploads of one message that are seen to at a time."""
 
 NICENESS: Final = 5
 """The least that a worker process is put behind others."""
@@ -69,12 +78,47 @@ class QueueJobs:
     def __init__(self, broker: AsyncBroker, *, timeout: float = 2.0) -> None:
         self._broker = broker
         self._timeout = timeout
+        self._soon: list[UploadId] = []
+        self._sending: asyncio.Task[None] | None = None
 
     async def finish_later(self, id: UploadId) -> None:
         """Queue the upload, once as long as it waits. Raises ``SendTaskError`` or ``TimeoutError``."""
         task: AsyncKicker[Any, Any] = AsyncKicker(FINISH, self._broker, {})
         with anyio.fail_after(self._timeout):
             await task.with_task_id(id).kiq(id)
+
+    def finish_soon(self, id: UploadId) -> None:
+        """Queue the upload at once, or with others that come within ``GATHER`` seconds. What fails is logged."""
+        self._soon.append(id)
+        if self._sending is None:
+            self._sending = asyncio.get_running_loop().create_task(self._send_gathered())
+
+    async def flush(self) -> None:
+        """Return when whatever was gathered is queued, or has failed to be."""
+        if self._sending is not None:
+            await self._sending
+
+    async def _send_gathered(self) -> None:
+        try:
+            while self._soon:
+                some, self._soon = self._soon[:TOGETHER], self._soon[TOGETHER:]
+                await self._send(some)
+                if len(self._soon) < TOGETHER:
+                    await asyncio.sleep(GATHER)
+        except Exception as error:
+            log.warning("the queue cannot be reached (%r); small uploads are queued again by the sweeper", error)
+            log.debug("why the queue cannot be reached", exc_info=True)
+            self._soon.clear()
+        finally:
+            self._sending = None
+
+    async def _send(self, ids: list[UploadId]) -> None:
+        if len(ids) == 1:
+            await self.finish_later(ids[0])
+            return
+        task: AsyncKicker[Any, Any] = AsyncKicker(FINISH, self._broker, {})
+        with anyio.fail_after(self._timeout):
+            await task.kiq(ids)
 
     async def check(self) -> None:
         """Raises if the queue does not answer in time. A broker that cannot be asked counts as reachable."""
@@ -126,10 +170,11 @@ class Work(Generic[E]):
         for scope in tuple(self._running):
             scope.cancel()
 
-    async def finish(self, id: object) -> None:
+    async def finish(self, ids: object) -> None:
         """Execute one message. Whatever is raised has it delivered again later; called off, it is at once."""
-        if not isinstance(id, str) or not is_id(id):
-            log.error("a message that names no upload is dropped: %.80r", id)
+        named = [UploadId(id) for id in (ids if isinstance(ids, list) else [ids]) if isinstance(id, str) and is_id(id)]
+        if not named:
+            log.error("a message that names no upload is dropped: %.80r", ids)
             return
         if self._engine is None:
             raise RuntimeError("the worker has no open engine")
@@ -139,13 +184,33 @@ class Work(Generic[E]):
         with anyio.CancelScope() as scope:
             self._running.add(scope)
             try:
-                await self._engine.finish(UploadId(id))
+                await self._finish_each(self._engine, named)
             finally:
                 self._running.discard(scope)
                 self._idle.set()
         if scope.cancelled_caught:
-            log.info("upload %s is left to another worker", id)
+            log.info("upload %s is left to another worker", ", ".join(named))
             give_back()
+
+    async def _finish_each(self, engine: E, ids: Sequence[UploadId]) -> None:
+        """See to each of them, whatever becomes of the others; then raise what the first failure was."""
+        left, failed = iter(ids), list[Exception]()
+
+        async def go_on() -> None:
+            for id in left:
+                try:
+                    await engine.finish(id)
+                except Exception as error:  # noqa: BLE001, raised below
+                    failed.append(error)
+
+        if len(ids) == 1:
+            await engine.finish(ids[0])
+            return
+        async with anyio.create_task_group() as group:
+            for _ in range(SIDE_BY_SIDE):
+                group.start_soon(go_on)
+        if failed:
+            raise failed[0]
 
     async def _hold_open(self, opened: asyncio.Future[None]) -> None:
         # One task enters and leaves the engine's contexts; Taskiq starts and stops in different ones.
@@ -183,8 +248,8 @@ def register(
     """
     work = Work(open_engine, background, every)
 
-    async def finish(id: str) -> None:
-        await work.finish(id)
+    async def finish(ids: str | list[str]) -> None:
+        await work.finish(ids)
 
     broker.register_task(finish, task_name=FINISH)
     broker.add_event_handler(TaskiqEvents.WORKER_STARTUP, work.start)
@@ -225,9 +290,11 @@ async def open_jobs(settings: Settings) -> AsyncIterator[QueueJobs]:
     """The queue as a server uses it: to hand work over, not to execute it."""
     broker = make_broker(settings)
     await broker.startup()
+    jobs = QueueJobs(broker)
     try:
-        yield QueueJobs(broker)
+        yield jobs
     finally:
+        await jobs.flush()
         await broker.shutdown()
 
 

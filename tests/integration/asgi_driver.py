@@ -181,6 +181,9 @@ class NotedJobs:
     async def finish_later(self, id: UploadId) -> None:
         self.asked.append(id)
 
+    def finish_soon(self, id: UploadId) -> None:
+        self.asked.append(id)
+
     async def check(self) -> None:
         if self.fault is not None:
             raise self.fault

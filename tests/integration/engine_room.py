@@ -61,6 +61,9 @@ class Queue:
             raise ConnectionError("the queue is down")
         self.waiting.append(id)
 
+    def finish_soon(self, id: UploadId) -> None:
+        self.waiting.append(id)
+
     async def check(self) -> None:
         """It can always be reached."""
 
@@ -159,6 +162,8 @@ class NotedStorage(MemoryStorage):
         """How often it reads the whole."""
         self.stuck = False
         """Nothing can be removed."""
+        self.rotten = False
+        """Enclosed bytes are others once they have their place."""
         self.homes: set[UploadId] = set()
         """Uploads that room was made for and not given back."""
 
@@ -176,7 +181,9 @@ class NotedStorage(MemoryStorage):
         await super().remove(ref, id)
 
     @asynccontextmanager
-    async def assembling(self, id: UploadId, plan: Plan, progress: Progress) -> AsyncIterator[MemoryAssembly]:
+    async def assembling(
+        self, id: UploadId, plan: Plan, progress: Progress, enclosed: bytes = b""
+    ) -> AsyncIterator[MemoryAssembly]:
         async def tell(phase: Phase, done: int, total: int) -> None:
             for n in range(self.chatty):
                 await progress(phase, min(done + n // 100, max(0, total - 1)), total)
@@ -186,7 +193,9 @@ class NotedStorage(MemoryStorage):
                     await progress(phase, 0, total)
                     await progress(phase, total, total)
 
-        async with super().assembling(id, plan, tell) as assembly:
+        if self.rotten:
+            enclosed = bytes(len(enclosed))
+        async with super().assembling(id, plan, tell, enclosed) as assembly:
             yield assembly
 
     def take(self, ref: str, data: bytes) -> None:

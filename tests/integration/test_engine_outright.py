@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
@@ -10,31 +9,31 @@ import pytest
 
 from onward.core.digest import sha256
 from onward.core.outcome import Outcome
-from onward.core.summary import Summary
 from onward.core.types import (
+    Append,
     Completes,
     Create,
     Declaration,
     Digest,
     First,
-    Layout,
     Policy,
+    Published,
     Sealed,
     Spec,
     State,
+    Store,
     Stored,
     UploadId,
 )
 from onward.engine.intake import Body, Bytes
-from onward.engine.sweep import sweep
 from onward.errors import (
     BadBody,
     BodyIncomplete,
     ClientGone,
     DigestMismatch,
     Draining,
+    NoSpace,
     OnwardError,
-    ServerFault,
     StorageFault,
 )
 from tests.integration.engine_room import LONG, ME, Pieces, Room, Wire
@@ -80,10 +79,40 @@ async def test_it_is_one_entry_and_waits_for_the_worker(*, durable: bool) -> Non
     assert (await room.engine.view(done.upload.id, ME)).state is State.DONE
 
 
-async def test_its_bytes_last_before_anybody_hears_of_them_when_a_seal_must() -> None:
+async def test_its_bytes_are_in_that_entry_until_they_are_published() -> None:
     room = Room(durable_parts=False, durable_seal=True)
-    await create(room, Bytes(DATA))
-    assert room.log == [("bytes", True), ("created", True)]
+    id = (await create(room, Bytes(DATA))).upload.id
+    assert room.log == [("created", True)]
+    assert (await room.journal.enclosed(id), room.storage.kept) == (DATA, [])
+    await room.engine.finish(id)
+    assert await room.journal.enclosed(id) == b""
+    assert list(room.storage.files.values()) == [DATA]
+
+
+async def test_a_publish_whose_event_was_lost_is_repeated_from_the_entry() -> None:
+    room = Room()
+    id = (await create(room, Bytes(DATA))).upload.id
+    room.journal.lose = Published
+    with pytest.raises(StorageFault):
+        await room.engine.finish(id)
+    assert await room.journal.enclosed(id) == DATA
+    room.journal.lose = None
+    await room.engine.finish(id)
+    assert list(room.storage.files.values()) == [DATA]
+    assert (await room.engine.view(id, ME)).state is State.DONE
+
+
+async def test_what_the_storage_spoils_is_asked_for_again_and_not_taken_from_the_entry() -> None:
+    room = Room()
+    id = (await create(room, Bytes(DATA))).upload.id
+    room.storage.rotten = True
+    await room.engine.finish(id)
+    upload = await room.engine.view(id, ME)
+    assert (upload.state, upload.offset, await room.journal.enclosed(id)) == (State.OPEN, 0, b"")
+    room.storage.rotten = False
+    await room.engine.run(Store(target=id, at=Append(0), size=len(DATA)), ME, Bytes(DATA))
+    await room.engine.finish(id)
+    assert list(room.storage.files.values()) == [DATA]
 
 
 @pytest.mark.parametrize(
@@ -125,18 +154,6 @@ async def test_a_stop_in_the_middle_leaves_nothing() -> None:
     assert room.storage.homes == set()
 
 
-async def test_bytes_whose_entry_may_have_been_made_are_left_to_the_sweep() -> None:
-    room = Room()
-
-    async def fail(*_: object, **__: object) -> None:
-        raise StorageFault
-
-    room.journal.create = fail  # type: ignore[method-assign, assignment]  # as a disk fails: in the middle of a commit
-    with pytest.raises(StorageFault):
-        await create(room, Bytes(DATA))
-    assert len(room.storage.homes) == 1
-
-
 @pytest.mark.parametrize(
     "said",
     [{"size": None}, {"length": len(DATA) + 1}, {"length": None}, {"key": "k"}, {"completes": Completes.EXPLICIT}],
@@ -163,48 +180,27 @@ async def test_who_hears_of_the_upload_early_hears_of_it_before_its_bytes() -> N
     assert heard[0] == 0
 
 
-async def test_a_search_for_orphans_before_its_entry_takes_the_bytes_and_it_is_refused() -> None:
-    room = Room()
-    begin, found = room.journal.create, list[int]()
+async def test_it_has_no_room_that_others_were_promised_or_below_the_floor() -> None:
+    for free, promised in ((100 + len(DATA) - 1, 0), (1000, 900)):
+        room = Room(min_free=100)
+        room.storage.room = free
+        if promised:
+            await room.create(length=promised)
+            room.engine = room.another()
+        with pytest.raises(NoSpace):
+            await create(room, Bytes(DATA))
 
-    async def late(*args: Any, **rest: Any) -> UploadId:
-        room.journal.create = begin  # type: ignore[method-assign]  # once
-        done = await sweep(room.another(), started=True)
-        found.append(done.orphans if done else -1)
-        return await begin(*args, **rest)
 
-    room.journal.create = late  # type: ignore[method-assign]  # the moment between the bytes and the entry
-    with pytest.raises(ServerFault):
+async def test_what_others_were_promised_is_not_asked_for_each() -> None:
+    room, asked = Room(min_free=100), list[int]()
+    room.storage.room = 1000
+    promised = room.journal.promised
+
+    async def noted() -> int:
+        asked.append(1)
+        return await promised()
+
+    room.journal.promised = noted  # type: ignore[method-assign]  # counts
+    for _ in range(3):
         await create(room, Bytes(DATA))
-    assert (found, room.storage.kept, room.queue.waiting) == ([1], [], [])
-    again = await create(room, Bytes(DATA))
-    await room.engine.finish(again.upload.id)
-    assert list(room.storage.files.values()) == [DATA]
-
-
-async def test_a_search_for_orphans_that_looked_before_its_entry_and_comes_after_it_takes_nothing() -> None:
-    room = Room()
-    id = (await create(room, Bytes(DATA))).upload.id
-    summary, asked = room.journal.summary, list[UploadId]()
-
-    async def early(wanted: UploadId) -> Summary | None:
-        asked.append(wanted)
-        return None if asked == [id] else await summary(wanted)
-
-    room.journal.summary = early  # type: ignore[assignment, method-assign]  # as it stood a moment ago
-    done = await sweep(room.another(), started=True)
-    assert done is not None
-    assert (asked[:1], done.orphans, room.storage.kept) == ([id], 0, [id])
-
-
-async def test_an_orphan_is_ended_for_good() -> None:
-    room, orphan = Room(), UploadId("e" * 32)
-
-    async def left() -> AsyncIterator[bytes]:
-        yield DATA
-
-    await room.storage.write(orphan, Layout.FLAT, 0, left(), algorithms=(), durable=True)
-    done = await sweep(room.engine, started=True)
-    assert done is not None
-    assert (done.orphans, room.storage.kept) == (1, [])
-    assert (await room.engine.view(orphan, ME)).word == "expired"
+    assert len(asked) == 1

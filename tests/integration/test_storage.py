@@ -16,7 +16,7 @@ import anyio.to_thread
 import pytest
 
 from onward.core.digest import SHA256, sha256
-from onward.core.types import Buffer, Layout
+from onward.core.types import Buffer, Layout, UploadId
 from onward.errors import AlreadyComplete, ClientGone, Locked, NoSpace, NotFound
 from onward.ports import OnConflict, Storage
 from onward.storage.fs import Fs
@@ -151,6 +151,47 @@ async def test_no_file_is_touched_on_the_loop(tmp_path: Path) -> None:
     loop = threading.get_ident()
     assert len(fs.calls) > 100
     assert [name for name, thread in fs.calls if thread == loop] == []
+
+
+async def test_enclosed_bytes_are_not_written_into_a_published_file(tmp_path: Path) -> None:
+    storage, data = await local(tmp_path), some_bytes(PART)
+    plan, file = make_plan(Layout.FLAT, [data]), tmp_path / "files" / "name"
+    for _ in range(2):
+        async with storage.assembling(ID, plan, no_progress, data) as assembly:
+            assert (await assembly.publish("name", "spare", OnConflict.REFUSE, b"{}")).ref == "name"
+        await anyio.to_thread.run_sync(os.utime, file, (1, 1))
+    async with storage.assembling(ID, plan, no_progress, data):
+        assert (await anyio.to_thread.run_sync(file.stat)).st_mtime == 1
+    await storage.close()
+
+
+class NotingFs(Fs):
+    """Notes the directories that are synced."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.synced: list[str] = []
+
+    def sync_dir(self, path: str) -> None:
+        self.synced.append(path)
+        super().sync_dir(path)
+
+
+async def test_a_directory_that_stays_is_made_durable_once(tmp_path: Path) -> None:
+    fs = await anyio.to_thread.run_sync(NotingFs, tmp_path)
+    storage = await local(fs)
+    one, two, three = (UploadId("ab" + digit * 30) for digit in "123")
+    for id in (one, two):
+        fs.synced.clear()
+        await put(storage, Layout.FLAT, 0, b"bytes", id=id)
+        homes = [f"uploads/ab/{id}", "uploads/ab", "uploads"]
+        assert fs.synced == (homes if id == one else homes[:2])
+        await storage.discard(id)
+    await anyio.to_thread.run_sync((tmp_path / "uploads" / "ab").rmdir)  # as somebody might who tidies up
+    fs.synced.clear()
+    await put(storage, Layout.FLAT, 0, b"bytes", id=three)
+    assert fs.synced == [f"uploads/ab/{three}", "uploads/ab", "uploads"]
+    await storage.close()
 
 
 def descriptors(below: Path) -> list[str]:

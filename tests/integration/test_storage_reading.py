@@ -12,7 +12,7 @@ import pytest
 from onward.core.digest import SHA256, sha256
 from onward.core.types import Layout
 from onward.storage.local import LocalStorage
-from onward.storage.local.assembly import BLOCK
+from onward.storage.local.readback import BLOCK, BLOCKS
 from onward.testing.storage_steps import ID, make_plan, no_progress, put_all, some_bytes
 
 pytestmark = pytest.mark.anyio
@@ -25,7 +25,9 @@ async def storage(tmp_path: Path) -> AsyncIterator[LocalStorage]:
     await storage.close()
 
 
-@pytest.mark.parametrize("size", [1, BLOCK, BLOCK + 1, 2 * BLOCK, 2 * BLOCK + 1, 3 * BLOCK + 5])
+@pytest.mark.parametrize(
+    "size", [1, BLOCK, BLOCK + 1, 2 * BLOCK + 1, BLOCKS * BLOCK, BLOCKS * BLOCK + 1, 3 * BLOCKS * BLOCK + 5]
+)
 async def test_every_byte_is_read_back(storage: LocalStorage, size: int) -> None:
     data = some_bytes(size)
     plan = make_plan(Layout.FLAT, [data])

@@ -250,3 +250,50 @@ async def test_bodies_in_memory() -> None:
     assert await gather(Intake(Bytes(b"abc"), idle=LONG).run(9)) == [b"abc"]
     assert await Intake(Bytes(b""), idle=LONG).at_end()
     assert await Intake(NoBody(), idle=LONG).at_end()
+
+
+async def test_a_short_body_is_read_whole() -> None:
+    intake = reading(b"abc", b"", b"def")
+    assert await intake.whole(6) == b"abcdef"
+    assert (intake.taken, await intake.at_end(), await reading(b"abc").whole(6)) == (6, True, b"abc")
+
+
+@pytest.mark.parametrize("pieces", [(b"abcdef", b"gh"), (b"abcd", b"efgh"), (b"abcdefgh",)])
+async def test_what_is_beyond_a_short_body_is_no_part_of_it_and_not_its_end(pieces: tuple[bytes, ...]) -> None:
+    intake = reading(*pieces)
+    assert await intake.whole(6) == b"abcdef"
+    assert not await intake.at_end()
+
+
+async def test_a_short_body_that_does_not_go_on_has_stalled() -> None:
+    intake = reading(b"abc", ends=False, idle=0.05)
+    with pytest.raises(Stalled):
+        await intake.whole(6)
+
+
+async def test_a_short_body_may_take_its_time_as_long_as_it_goes_on() -> None:
+    deadlines: list[float] = []
+
+    class Slow(Scripted):
+        async def next(self) -> Buffer | None:
+            assert intake._scope is not None
+            deadlines.append(intake._scope.deadline)
+            await anyio.sleep(0.01)
+            return await super().next()
+
+    intake = Intake(Slow(b"a", b"b", b"c"), idle=LONG)
+    assert await intake.whole(3) == b"abc"
+    assert deadlines[0] < deadlines[1] < deadlines[2]
+
+
+@pytest.mark.parametrize("error", [ClientGone(), Draining(retry_after=1)], ids=["gone", "drained"])
+async def test_an_interruption_ends_a_short_body(error: OnwardError) -> None:
+    with pytest.raises(type(error)):
+        await reading(b"abc", error).whole(6)
+    intake = reading(b"abc", ends=False)
+    intake.stop(error)
+    with pytest.raises(type(error)):
+        await intake.whole(6)
+    ready = reading(b"abc", b"def")
+    ready.stop(error)
+    assert await ready.whole(6) == b"abcdef"

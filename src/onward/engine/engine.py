@@ -206,10 +206,11 @@ class Engine:
         declare(probe, spec.declared, self.limits)  # the limits hold for the first word, too
         check_spec(spec, has_body=cmd.first is not None)
         size = await self.joining.check(spec, lambda one: self._usable(one, caller)) if spec.sources else 0
-        await self._space.need(spec.declared.length or size)
-        if told is None and (first := outright.whole(spec, cmd)) is not None:
+        first = outright.whole(spec, cmd) if told is None else None
+        await self._space.need(spec.declared.length or size, few=first is not None)
+        if first is not None:
             upload = await self._outright.take(await self._created(spec, cmd.policy), first, body, self.clock())
-            await self.queue(upload.id)
+            self.jobs.finish_soon(upload.id)
             return Outcome(upload=upload, created=True, size=upload.received_bytes, fresh=True)
         upload, created = await self._begin(spec, cmd.policy, held, cmd)
         if created:

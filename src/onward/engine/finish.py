@@ -17,6 +17,7 @@ from onward.core.types import Damaged, Event, Failed, Phase, Plan, Published, St
 from onward.core.upload import Upload
 from onward.engine.alone import Floor
 from onward.engine.ledger import Ledger
+from onward.engine.outright import SMALL
 from onward.engine.rules import Rules
 from onward.errors import BadName, Locked, NotFound, OnwardError, Refused, ServerFault, Signal
 from onward.ports import FINISH, Assembly, Catalog, Hooks, Locks, OnConflict, Storage, WorkDone
@@ -99,7 +100,8 @@ class Finishing:
             events = await self._ledger.record(upload, lambda u: lost(u, listed, sources))
         else:
             made = plan(upload, [sources[id] for id in listed])
-            async with self._storage.assembling(upload.id, made, report) as assembly:
+            data = await self._ledger.enclosed(upload.id) if made.size <= SMALL else b""
+            async with self._storage.assembling(upload.id, made, report, data) as assembly:
                 events = await self._conclude(upload, assembly)
                 if upload.state is State.SEALED:
                     events = await self._publish(upload, made, assembly)

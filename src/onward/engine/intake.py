@@ -89,6 +89,31 @@ class Intake:
             yield piece
             del piece  # its memory is somebody else's as soon as whoever took it is done, not when more comes
 
+    async def whole(self, most: int) -> bytes:
+        """The first ``most`` bytes of a body that nothing was read of yet. Whatever interrupts is raised.
+
+        For few bytes: they are held until all of them are there.
+        """
+        pieces: list[memoryview] = []
+        with anyio.CancelScope(deadline=anyio.current_time() + self._idle) as scope:
+            self._scope = scope
+            if self._stopped is not None:
+                scope.cancel()  # ends the first wait, and there is none for what lies ready
+            try:
+                while self.taken < most and (piece := await self._next()) is not None:
+                    pieces.append(piece[: most - self.taken])
+                    self._left = piece[most - self.taken :] or None
+                    self.taken += len(pieces[-1])
+                    if self.taken < most:
+                        scope.deadline = anyio.current_time() + self._idle
+                if self._left is None and not self._ended:
+                    self._left = await self._next()
+            finally:
+                self._scope = None
+        if scope.cancelled_caught:
+            raise self._stopped or self._stalled()
+        return b"".join(pieces)
+
     async def segment(self, most: int, *, age: float, silence: float) -> AsyncIterator[Buffer]:
         """Yield up to ``most`` bytes, for a run that is kept however it ends.
 
@@ -148,7 +173,10 @@ class Intake:
             return await self._look(self._stopped)
         if patience is not None and patience < self._idle:
             raise _Silence
-        raise Stalled(f"no byte came for {self._idle:g} seconds", seconds=round(self._idle))
+        raise self._stalled()
+
+    def _stalled(self) -> Stalled:
+        return Stalled(f"no byte came for {self._idle:g} seconds", seconds=round(self._idle))
 
     async def _next(self) -> memoryview | None:
         while True:

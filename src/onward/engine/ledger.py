@@ -49,13 +49,21 @@ class Ledger:
         self._keep(upload)
         return upload
 
-    async def begin(self, upload: Upload, events: Sequence[Event], at: float, *, sync: bool) -> None:
-        """Record an upload that nobody can know of yet, and fold what ``upload`` lacks of it."""
-        await self._journal.create(upload.id, events, at=at, name=None, replaces=None, key=None, sync=sync)
+    async def begin(
+        self, upload: Upload, events: Sequence[Event], at: float, *, sync: bool, enclosed: bytes = b""
+    ) -> None:
+        """Record an upload that nobody can know of yet, with its bytes, and fold what ``upload`` lacks of it."""
+        await self._journal.create(
+            upload.id, events, at=at, name=None, replaces=None, key=None, sync=sync, enclosed=enclosed
+        )
         for number, event in enumerate(events, 1):
             if number > upload.version:
                 upload.apply(Record(number, at, event))
         self._keep(upload)
+
+    async def enclosed(self, id: UploadId) -> bytes:
+        """The bytes of a small upload that lie in the journal; empty if they do not."""
+        return await self._journal.enclosed(id)
 
     async def load_all(self, ids: Iterable[UploadId]) -> dict[UploadId, Upload]:
         """Those of these uploads that are known, each as of this moment."""

@@ -1,4 +1,4 @@
-"""A small file that comes whole with its creation: one write, one entry in the journal."""
+"""A small file that comes whole with its creation: one entry in the journal, its bytes enclosed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from onward.engine.intake import Body
 from onward.engine.ledger import Ledger
 from onward.engine.rules import Rules
 from onward.engine.store import Storing
-from onward.errors import ServerFault, VersionConflict
 from onward.ports import Storage
 
 SMALL: Final = 64 << 10
-"""Bytes up to which an upload is not worth an entry of its own before its bytes have come."""
+"""Bytes up to which an upload is not worth a file of its own before the worker makes it one."""
 
 
 def whole(spec: Spec, cmd: Create) -> First | None:
@@ -44,13 +43,9 @@ class Outright:
         upload.apply(Record(1, at, begun))
         store = Store(target=begun.id, at=Append(0), size=first.size, digests=first.digests, ends=first.ends)
         try:
-            events = await self._storing.take_new(upload, store, body, durable=self._durable)
+            events, data = await self._storing.take_new(upload, store, body)
         except BaseException:
             await self._storage.discard(begun.id)
             raise
-        try:
-            # Bytes that it fails to record may have been recorded: the sweep frees them if not.
-            await self._ledger.begin(upload, [begun, *events], at, sync=self._durable)
-        except VersionConflict:
-            raise ServerFault("these bytes were taken for what a crash had left; send them again") from None
+        await self._ledger.begin(upload, [begun, *events], at, sync=self._durable, enclosed=data)
         return upload

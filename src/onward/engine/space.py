@@ -42,6 +42,8 @@ class Space:
         self._limits = limits
         self._floor = floor
         self._free: tuple[float, int | None] = (-FREE_FOR, None)
+        self._promised = (-FREE_FOR, 0)
+        """Each with the time when it was looked at."""
 
     async def need_for(self, upload: Upload, cmd: Store) -> None:
         """Raises ``NoSpace`` unless a body, or the length that it declares, fits."""
@@ -77,11 +79,20 @@ class Space:
             self._free = (now, await self._storage.free())
         return self._free[1]
 
-    async def need(self, size: int, *, promised: bool = False) -> None:
-        """Raises ``NoSpace`` unless ``size`` bytes fit; ``promised`` ones only need the floor."""
+    async def need(self, size: int, *, promised: bool = False, few: bool = False) -> None:
+        """Raises ``NoSpace`` unless ``size`` bytes fit; ``promised`` ones only need the floor.
+
+        For ``few`` bytes it is enough to know what others were promised up to ``FREE_FOR`` seconds ago.
+        """
         free = await self._left()
         if free is None or not size:
             return
-        others = 0 if promised else await self._catalog.promised()
+        others = 0 if promised else await self._promised_to_others(few=few)
         if free - others - size < self._floor:
             raise NoSpace("the server has no room for this; what it has is safe, try again later")
+
+    async def _promised_to_others(self, *, few: bool) -> int:
+        now = anyio.current_time()
+        if not few or now - self._promised[0] >= FREE_FOR:
+            self._promised = (now, await self._catalog.promised())
+        return self._promised[1]

@@ -100,16 +100,22 @@ class Storing:
                 return await self._take(upload, cmd, grant, body, leases, told)
         raise Locked("the upload changes faster than this request can follow", retry_after=1)
 
-    async def take_new(self, upload: Upload, cmd: Store, body: Body, *, durable: bool) -> list[Event]:
-        """Write the whole of an upload that nobody else knows of; what is to be recorded. Raises as ``store``."""
+    async def take_new(self, upload: Upload, cmd: Store, body: Body) -> tuple[list[Event], bytes]:
+        """Read the whole of a small upload that nobody else knows of: what is to be recorded, and its bytes.
+
+        Raises as ``store``.
+        """
         grant = admit(upload, cmd, self._limits)
         async with self._reading(body) as intake:
-            size = _most(grant, cmd)
-            run, digests = await self._write(upload, grant, intake, (grant.start, size), cmd.digests, durable=durable)
+            data = await intake.whole(_most(grant, cmd))
+            hasher = Hasher((SHA256, *(d.algorithm for d in cmd.digests)))
+            hasher.update(data)
+            digests = hasher.digests()
             await self._check_whole(grant, cmd, intake, digests)
+        run = Run(key=grant.start, size=len(data), digest=digests[SHA256])
         events = accept(upload, cmd, [run], self._limits, size=run.size, ended=True, digests=digests)
         _raise_if_failed(events, upload)
-        return events
+        return events, data
 
     async def take_over(self, upload: Upload) -> None:
         """Have a running sequential writer save what it has and leave; then bring the upload up to date."""
@@ -203,8 +209,6 @@ class Storing:
         intake: Intake,
         span: Span,
         wanted: Sequence[Digest],
-        *,
-        durable: bool | None = None,
     ) -> tuple[Run, Mapping[str, Digest]]:
         algorithms = tuple(dict.fromkeys((SHA256, *(d.algorithm for d in wanted))))
         written = await self._storage.write(
@@ -213,7 +217,7 @@ class Storing:
             span[0],
             intake.run(span[1] - span[0]),
             algorithms=algorithms,
-            durable=self._must_last(upload) if durable is None else durable,
+            durable=self._must_last(upload),
         )
         run = Run(key=span[0], size=written.size, digest=written.digests[SHA256], token=written.token)
         return run, written.digests

@@ -11,11 +11,11 @@ import anyio.lowlevel
 import msgspec
 
 from onward.core.completion import remove
-from onward.core.types import AnyEvent, Created, Event, Policy, Removed, Spec, State, UploadId
+from onward.core.types import Event, State, UploadId
 from onward.core.upload import Upload
 from onward.engine.engine import Engine
 from onward.engine.finish import free
-from onward.errors import Locked, NotFound, VersionConflict
+from onward.errors import Locked, NotFound
 from onward.ports import FINISH, WHOLE, Due
 
 log = logging.getLogger("onward.sweep")
@@ -170,25 +170,13 @@ async def orphans(engine: Engine) -> int:
     count = 0
     async for found in engine.storage.scratch():
         row = await engine.catalog.summary(found)
-        if (await _ended(engine, found)) if row is None else row.state in {State.DONE, State.FAILED, State.GONE}:
+        if row is None:
+            await engine.storage.discard(found)
+            count += 1
+        elif row.state in {State.DONE, State.FAILED, State.GONE}:
             await free(engine.storage, await engine.ledger.load(found), engine.rules)
             count += 1
     return count
-
-
-async def _ended(engine: Engine, id: UploadId) -> bool:
-    """Put an end to an upload that never began; false if it has begun this moment.
-
-    A small file's bytes are there before its entry: one of the two comes too late then, and knows it.
-    """
-    never: Sequence[AnyEvent] = [Created(id=id, spec=Spec(), policy=Policy()), Removed(reason="expired")]
-    try:
-        await engine.journal.create(
-            id, never, at=engine.clock(), name=None, replaces=None, key=None, sync=engine.rules.durable_seal
-        )
-    except VersionConflict:
-        return False
-    return True
 
 
 class _Heard(msgspec.Struct):

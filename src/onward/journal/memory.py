@@ -39,6 +39,7 @@ class MemoryJournal:
         self._sources: dict[UploadId, frozenset[UploadId]] = {}
         """What an upload is made of, as long as it needs that."""
         self._work: dict[UploadId, WorkDone] = {}
+        self._enclosed: dict[UploadId, bytes] = {}
         self._cursors: dict[str, int] = {}
         self._seq = 0
         self._promised = 0
@@ -53,6 +54,7 @@ class MemoryJournal:
         replaces: UploadId | None,
         key: tuple[str | None, str] | None,
         sync: bool,
+        enclosed: bytes = b"",
     ) -> UploadId:
         """See ``Journal.create``. Raises ``VersionConflict`` if ``id`` exists and holds neither name nor key."""
         self._check_open()
@@ -63,6 +65,8 @@ class MemoryJournal:
         if holder is not None:
             return holder
         self._add(id, events, 0, at)
+        if enclosed:
+            self._enclosed[id] = enclosed
         if name is not None:
             self._names[name] = id
         if key is not None:
@@ -73,6 +77,11 @@ class MemoryJournal:
         """See ``Journal.read``."""
         self._check_open()
         return self._records.get(id, [])[after:]
+
+    async def enclosed(self, id: UploadId) -> bytes:
+        """See ``Journal.enclosed``."""
+        self._check_open()
+        return self._enclosed.get(id, b"")
 
     async def append(self, id: UploadId, events: Sequence[AnyEvent], *, version: int, at: float, sync: bool) -> None:
         """See ``Journal.append``."""
@@ -92,6 +101,7 @@ class MemoryJournal:
         self._keys = {key: holder for key, holder in self._keys.items() if holder != id}
         self._sources.pop(id, None)
         self._work.pop(id, None)
+        self._enclosed.pop(id, None)
 
     async def check(self) -> None:
         """See ``Journal.check``."""
@@ -213,6 +223,8 @@ class MemoryJournal:
         self._rows[id] = row
         if before is None and isinstance(begun := records[0].event, Created) and begun.spec.sources:
             self._sources[id] = frozenset(begun.spec.sources)
+        if row.state is not State.SEALED:
+            self._enclosed.pop(id, None)
         if row.state not in {State.OPEN, State.SEALED}:
             self._sources.pop(id, None)
         self._records.setdefault(id, []).extend(records)

@@ -77,10 +77,14 @@ class MemoryStorage:
                 yield block
 
     @asynccontextmanager
-    async def assembling(self, id: UploadId, plan: Plan, progress: Progress) -> AsyncIterator[MemoryAssembly]:
+    async def assembling(
+        self, id: UploadId, plan: Plan, progress: Progress, enclosed: bytes = b""
+    ) -> AsyncIterator[MemoryAssembly]:
         """Join, hash, hold. Raises ``Locked`` while another assembly is at it."""
         if id in self._held:
             raise Locked(retry_after=1)
+        if enclosed:
+            self._scratch.setdefault(id, _Scratch()).data[:] = enclosed
         self._held.add(id)
         try:
             if plan.layout is Layout.NUMBERED:

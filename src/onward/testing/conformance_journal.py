@@ -25,12 +25,15 @@ from onward.core.types import (
     AnyEvent,
     ClientName,
     Created,
+    Damaged,
     Declaration,
     Digest,
     Failed,
     Phase,
     Policy,
+    Published,
     Record,
+    Removed,
     Sealed,
     Spec,
     State,
@@ -166,6 +169,33 @@ class JournalConformance:
         await journal.append(one, [], version=2, at=2.0, sync=True)
         assert len(await journal.read(one)) == 2
         assert await journal.last_seq() == 2
+
+    @pytest.mark.parametrize(
+        "end",
+        [
+            Published(ref="f", size=5, digest=SHA),
+            Failed(code="refused"),
+            Removed(reason="cancelled"),
+            Damaged(keys=(0,), size=5),
+        ],
+        ids=["published", "failed", "removed", "damaged"],
+    )
+    async def test_enclosed_bytes_are_there_until_it_is_sealed_no_longer(self, journal: Kept, end: AnyEvent) -> None:
+        one, two = await begun(journal, 1), upload_id(2)
+        events: list[AnyEvent] = [created(two, length=5), stored(0, 5), Sealed(length=5, parts=1)]
+        await journal.create(two, events, at=1.0, name=None, replaces=None, key=None, sync=True, enclosed=b"\0 all")
+        assert (await journal.enclosed(one), await journal.enclosed(upload_id(3))) == (b"", b"")
+        assert await journal.enclosed(two) == b"\0 all"
+        await journal.append(two, [end], version=3, at=2.0, sync=True)
+        assert await journal.enclosed(two) == b""
+
+    async def test_dropped_uploads_take_their_enclosed_bytes_along(self, journal: Kept) -> None:
+        one = upload_id(1)
+        events: list[AnyEvent] = [created(one, length=5), stored(0, 5), Sealed(length=5, parts=1)]
+        await journal.create(one, events, at=1.0, name=None, replaces=None, key=None, sync=True, enclosed=b"1 all")
+        await journal.drop(one)
+        await journal.create(one, events, at=1.0, name=None, replaces=None, key=None, sync=True)
+        assert await journal.enclosed(one) == b""
 
     async def test_an_append_to_nothing_is_a_conflict(self, journal: Kept) -> None:
         with pytest.raises(VersionConflict) as caught:

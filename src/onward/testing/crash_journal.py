@@ -33,12 +33,13 @@ class CrashJournal(MemoryJournal):
         replaces: UploadId | None,
         key: tuple[str | None, str] | None,
         sync: bool,
+        enclosed: bytes = b"",
     ) -> UploadId:
         """See ``Journal.create``."""
 
         async def change(journal: MemoryJournal) -> UploadId:
             return await MemoryJournal.create(
-                journal, id, events, at=at, name=name, replaces=replaces, key=key, sync=sync
+                journal, id, events, at=at, name=name, replaces=replaces, key=key, sync=sync, enclosed=enclosed
             )
 
         self._before("journal create")

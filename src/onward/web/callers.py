@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -37,7 +36,7 @@ def by_token(token: str) -> Resolver:
 async def ask(resolver: Resolver, connection: Connection) -> Caller:
     """What the resolver says, whichever way it says it."""
     said = resolver(connection)
-    return await said if inspect.isawaitable(said) else said
+    return said if isinstance(said, Caller) else await said
 
 
 def need_view_of_many(caller: Caller) -> None:

@@ -33,6 +33,8 @@ def segment_of(scope: HTTPScope, routed: str) -> str:
 
 def query_of(scope: HTTPScope) -> list[tuple[str, str]]:
     """The fields of the query in order. Raises ``BadField`` if they are not UTF-8 or too many."""
+    if not scope["query_string"]:
+        return []
     try:
         text = scope["query_string"].decode("ascii")
         return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=64)

@@ -72,7 +72,8 @@ async def _serve(exchange: Exchange) -> Response[bytes]:
     dialect = await _dialect(exchange, caller, head)
     try:
         # A method that stands for another is read before anything depends on the method.
-        head = _head(exchange, caller.owner, method=method_of(exchange.method, exchange.headers))
+        if (method := method_of(exchange.method, exchange.headers)) != head.method:
+            head = _head(exchange, caller.owner, method=method)
         refuse_encoded(exchange.headers.get("content-encoding", ""))
         command = dialect.parse(head)
         told = _telling(exchange, dialect, head) if isinstance(dialect, Draft) else None

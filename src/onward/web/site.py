@@ -56,6 +56,8 @@ class Site:
         self.tus = Tus1(settings.limits, files=settings.files_path)
         self.draft = Draft(settings.limits, expire_after=settings.expire_after)
         self.draining = False
+        files = (settings.upload_path, settings.files_path, settings.uploads_path, settings.compat_path)
+        self._prefixes = tuple(f"{prefix}/" for prefix in (*files, settings.events_path))
         self._mount = ""
         self._engine: Engine | None = None
         self._tasks: TaskGroup | None = None
@@ -75,11 +77,8 @@ class Site:
 
     def is_ours(self, path: str, root_path: str) -> bool:
         """True for a path under one of our prefixes, whether there is a route or not."""
-        settings = self.settings
         path = path.removeprefix(root_path.rstrip("/")).removeprefix(self._mount)
-        files = (settings.upload_path, settings.files_path, settings.uploads_path, settings.compat_path)
-        prefixes = (*files, settings.events_path)
-        return any(path == prefix or path.startswith(f"{prefix}/") for prefix in prefixes)
+        return f"{path}/".startswith(self._prefixes)
 
     def open(self, engine: Engine, tasks: TaskGroup) -> None:
         """The application starts."""

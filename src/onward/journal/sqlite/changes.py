@@ -24,6 +24,8 @@ _PUT_ROW = """
         name = excluded.name
 """
 
+_DISCLOSE = "DELETE FROM enclosed WHERE seq = (SELECT seq FROM events WHERE id = ? AND version = 1)"
+
 
 def create(
     db: sqlite3.Connection,
@@ -34,6 +36,7 @@ def create(
     name: ClientName | None,
     replaces: UploadId | None,
     key: tuple[str | None, str] | None,
+    enclosed: bytes = b"",
 ) -> UploadId:
     """Begin an upload, or find the one that holds its key or name."""
     if key is not None:
@@ -47,7 +50,15 @@ def create(
         db.execute("INSERT OR REPLACE INTO names VALUES (?, ?, ?)", (scope_of(name.owner), name.name, id))
     if key is not None:
         db.execute("INSERT INTO keys VALUES (?, ?, ?)", (scope_of(key[0]), key[1], id))
-    append(db, id=id, events=events, version=0, at=at)
+    try:
+        _add(db, id, None, events, at)
+    except sqlite3.IntegrityError:
+        # That there is no such upload yet is not asked first: it is as good as certain.
+        if (found := queries.summary(db, id)) is None:
+            raise
+        raise VersionConflict(expected=0, found=found.version) from None
+    if enclosed:
+        db.execute("INSERT INTO enclosed SELECT seq, ? FROM events WHERE id = ? AND version = 1", (enclosed, id))
     return id
 
 
@@ -57,9 +68,13 @@ def append(db: sqlite3.Connection, *, id: UploadId, events: Sequence[AnyEvent], 
     found = before.version if before else 0
     if found != version:
         raise VersionConflict(expected=version, found=found)
+    _add(db, id, before, events, at)
+
+
+def _add(db: sqlite3.Connection, id: UploadId, before: Summary | None, events: Sequence[AnyEvent], at: float) -> None:
     row = before
     lines = []
-    for number, event in enumerate(events, version + 1):
+    for number, event in enumerate(events, before.version + 1 if before else 1):
         record = Record(number, at, event)
         row = advance(row, record) if row else begin(record)
         lines.append((id, number, at, encode(event)))
@@ -69,6 +84,8 @@ def append(db: sqlite3.Connection, *, id: UploadId, events: Sequence[AnyEvent], 
         raise ValueError("the Created event is that of another upload")
     db.executemany("INSERT INTO events (id, version, at, event) VALUES (?, ?, ?, ?)", lines)
     db.execute(_PUT_ROW, _columns(row))
+    if before is not None and before.state is State.SEALED and row.state is not State.SEALED:
+        db.execute(_DISCLOSE, (id,))
     if row.sources:
         _join(db, row, events[0] if before is None else None)
     _promise(db, row.promised - (before.promised if before else 0))
@@ -80,6 +97,7 @@ def drop(db: sqlite3.Connection, id: UploadId) -> None:
     if row is None:
         return
     _promise(db, -row.promised)
+    db.execute(_DISCLOSE, (id,))
     db.execute("DELETE FROM events WHERE id = ?", (id,))
     db.execute("DELETE FROM uploads WHERE id = ?", (id,))
     db.execute("DELETE FROM names WHERE id = ?", (id,))

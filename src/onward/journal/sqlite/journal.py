@@ -66,9 +66,12 @@ class SqliteJournal:
         replaces: UploadId | None,
         key: tuple[str | None, str] | None,
         sync: bool,
+        enclosed: bytes = b"",
     ) -> UploadId:
         """See ``Journal.create``. Raises ``VersionConflict`` if ``id`` exists and holds neither name nor key."""
-        change = partial(changes.create, id=id, events=events, at=at, name=name, replaces=replaces, key=key)
+        change = partial(
+            changes.create, id=id, events=events, at=at, name=name, replaces=replaces, key=key, enclosed=enclosed
+        )
         return await self._writer.write(change, sync=sync)
 
     async def read(self, id: UploadId, *, after: int = 0) -> Sequence[Record]:
@@ -78,6 +81,10 @@ class SqliteJournal:
             return queries.records_of(rows)
         # From the start, in one snapshot: the upload may be dropped between two reads.
         return await self._readers.far(partial(queries.records, id=id, after=after))
+
+    async def enclosed(self, id: UploadId) -> bytes:
+        """See ``Journal.enclosed``."""
+        return await self._readers.point(partial(queries.enclosed, id=id))
 
     async def append(self, id: UploadId, events: Sequence[AnyEvent], *, version: int, at: float, sync: bool) -> None:
         """See ``Journal.append``."""

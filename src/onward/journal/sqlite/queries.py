@@ -101,6 +101,13 @@ def records_of(rows: Sequence[Row]) -> list[Record]:
     return [Record(version, at, decode(event)) for version, at, event in rows]
 
 
+def enclosed(db: sqlite3.Connection, *, id: UploadId) -> bytes:
+    """The bytes that an upload began with."""
+    sql = "SELECT bytes FROM enclosed WHERE seq = (SELECT seq FROM events WHERE id = ? AND version = 1)"
+    row = _first(db, sql, (id,))
+    return bytes(row[0]) if row else b""
+
+
 def summary(db: sqlite3.Connection, id: UploadId) -> Summary | None:
     """The row of one upload."""
     row = _first(db, _ONE, (id,))

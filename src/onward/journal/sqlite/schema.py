@@ -77,8 +77,10 @@ _FIRST: Final = (
 )
 
 _SECOND: Final = ("ALTER TABLE work ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0",)
+# Rows come and go at the end of the table, as events do: cheap, and no hole is left behind for long.
+_THIRD: Final = ("CREATE TABLE enclosed (seq INTEGER PRIMARY KEY, bytes BLOB NOT NULL)",)
 
-MIGRATIONS: Final = (_FIRST, _SECOND)
+MIGRATIONS: Final = (_FIRST, _SECOND, _THIRD)
 """Statements that lead from each schema version to the next; only ever added to."""
 
 

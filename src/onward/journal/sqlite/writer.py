@@ -7,6 +7,7 @@ import os
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -22,10 +23,13 @@ Change = Callable[[sqlite3.Connection], T]
 """Something to be written; it runs in the writer thread, inside a transaction."""
 
 GROUP: Final = 512
-"""The most changes that one commit carries."""
+"""Changes that are enough for one commit."""
 
-BUSY_ATTEMPTS: Final = 6
-"""How many times the busy timeout other processes may keep the file to themselves."""
+BUSY_PATIENCE: Final = 6 * BUSY_SECONDS
+"""How long other processes may keep the file to themselves."""
+
+BUSY_PAUSES: Final = (0.0002, 0.002)
+"""Seconds between two tries to write, the first and the longest. SQLite itself would soon sleep for 0.1."""
 
 WAL_LIMIT: Final = 64 << 20
 """Size in bytes beyond which the write-ahead log is cut."""
@@ -61,6 +65,7 @@ class Writer:
     def __init__(self, connection: sqlite3.Connection, path: Path, *, full_sync: bool) -> None:
         self.commits = 0
         self._db = connection
+        self._db.execute("PRAGMA busy_timeout = 0").fetchall()  # `_begin` waits by itself
         self._path = path
         self._wal = path.with_name(path.name + "-wal")
         self._full_sync = full_sync
@@ -68,7 +73,9 @@ class Writer:
         self._suspect = False
         self._closed = False
         self._gate = threading.Lock()
-        self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
+        self._gathered: dict[asyncio.AbstractEventLoop, list[_Job[Any]]] = {}
+        """What each event loop hands over before it waits again: a thread that is woken for each costs more."""
+        self._jobs: queue.SimpleQueue[list[_Job[Any]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="onward-journal", daemon=True)
         self._thread.start()
 
@@ -79,34 +86,43 @@ class Writer:
         with self._gate:
             if self._closed:
                 raise StorageFault("The journal is closed")
-            self._jobs.put(job)
+            gathered = self._gathered.setdefault(job.loop, [])
+            gathered.append(job)
+        if len(gathered) == 1:
+            job.loop.call_soon(self._hand_over, job.loop)
         return await job.future
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._gate:
+            if gathered := self._gathered.pop(loop, None):
+                self._jobs.put(gathered)
 
     def close(self) -> None:
         """Commit what waits, fold the write-ahead log into the file and end; blocks until then."""
         with self._gate:
             if not self._closed:
                 self._closed = True
+                for gathered in self._gathered.values():
+                    self._jobs.put(gathered)
+                self._gathered.clear()
                 self._jobs.put(None)
         self._thread.join()
 
     def _run(self) -> None:
         ended = False
         while not ended:
-            waiting = [self._jobs.get()]
-            while len(waiting) < GROUP:
-                try:
-                    waiting.append(self._jobs.get_nowait())
-                except queue.Empty:
-                    break
-            group = [job for job in waiting if job is not None]
-            ended = len(group) < len(waiting)
+            group: list[_Job[Any]] = []
+            with suppress(queue.Empty):
+                some = self._jobs.get()
+                while some is not None and len(group := group + some) < GROUP:
+                    some = self._jobs.get_nowait()
+                ended = some is None
             if group:
                 self._commit(group)
                 _deliver(group)
         # Another process may still read; then whoever is last does this, or the next to open.
         with suppress(sqlite3.Error):
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._checkpoint()
         self._db.close()
 
     def _commit(self, group: list[_Job[Any]]) -> None:
@@ -114,10 +130,11 @@ class Writer:
         try:
             self._make_sound()
             self._set_synchronous(full=self._full_sync and any(job.sync for job in group))
-            self._begin()
-            for job in group:
-                self._attempt(job)
-            self._db.execute("COMMIT")
+            if not self._together(group):
+                self._begin()
+                for job in group:
+                    self._attempt(job)
+                self._db.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - whatever it is, the callers are told and the thread lives on
             self._fail(group, error)
             return
@@ -136,6 +153,20 @@ class Writer:
                 self._suspect = True
         for job in group:
             job.error = self._told(error)
+
+    def _together(self, group: list[_Job[Any]]) -> bool:
+        """Carry out a group of which nothing goes wrong; false with nothing changed if something did."""
+        self._begin()
+        try:
+            for job in group:
+                job.result = job.change(self._db)
+        except sqlite3.OperationalError:
+            raise
+        except Exception:  # noqa: BLE001 - it is one caller's alone, who is told when each is tried by itself
+            self._db.execute("ROLLBACK")
+            return False
+        self._db.execute("COMMIT")
+        return True
 
     def _attempt(self, job: _Job[Any]) -> None:
         self._db.execute("SAVEPOINT job")
@@ -157,14 +188,18 @@ class Writer:
         return fault
 
     def _begin(self) -> None:
-        for attempt in range(1, BUSY_ATTEMPTS + 1):
+        until = time.monotonic() + BUSY_PATIENCE
+        pause, longest = BUSY_PAUSES
+        while True:
             try:
                 self._db.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
-                if not is_busy(error) or attempt == BUSY_ATTEMPTS:
+                if not is_busy(error) or time.monotonic() > until:
                     raise
             else:
                 return
+            time.sleep(pause)
+            pause = min(longest, 1.5 * pause)
 
     def _set_synchronous(self, *, full: bool) -> None:
         # Inside a transaction this pragma does nothing.
@@ -185,21 +220,23 @@ class Writer:
             raise sqlite3.OperationalError("a reader keeps the write-ahead log in use")
         self._suspect = False
 
-    def _checkpoint(self) -> bool:
-        """Move the whole write-ahead log into the file and cut it; False if a reader is in the way."""
-        rows = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    def _checkpoint(self, patience: int = int(BUSY_SECONDS * 1000)) -> bool:
+        """Move the whole write-ahead log into the file and cut it; False if a reader is in the way for so long.
+
+        ``patience`` is in milliseconds.
+        """
+        self._db.execute(f"PRAGMA busy_timeout = {patience}").fetchall()
+        try:
+            rows = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            self._db.execute("PRAGMA busy_timeout = 0").fetchall()
         return bool(rows) and rows[0][0] == 0
 
     def _trim(self) -> None:
         """Cut the log if readers that overlap each other have kept it from starting anew."""
-        if self.commits % TRIM_EVERY or not self._wal.exists() or os.stat(self._wal).st_size <= WAL_LIMIT:
-            return
-        # Whoever reads right now is not worth much waiting: there will be another time.
-        self._db.execute(f"PRAGMA busy_timeout = {TRIM_MILLISECONDS}").fetchall()
-        try:
-            self._checkpoint()
-        finally:
-            self._db.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}").fetchall()
+        if self.commits % TRIM_EVERY == 0 and self._wal.exists() and os.stat(self._wal).st_size > WAL_LIMIT:
+            # Whoever reads right now is not worth much waiting: there will be another time.
+            self._checkpoint(TRIM_MILLISECONDS)
 
 
 def _deliver(group: list[_Job[Any]]) -> None:

@@ -88,7 +88,7 @@ def _take_flat(disk: Disk, id: UploadId, plan: Plan, held: Held) -> bool:
         disk.unsettle(home(id))
     held.adopt(fd)
     if fs.lock(fd, exclusive=True) and held.inode == fs.stat(held.path).inode:
-        _clear_drafts(disk, id)
+        clear_drafts(disk, id)
         held.adopt(fd)
         return True
     held.close()
@@ -106,13 +106,13 @@ def _take_numbered(disk: Disk, id: UploadId, plan: Plan, held: Held) -> bool:
     if not fs.lock(guard, exclusive=True):
         held.close()
         return False
-    _clear_drafts(disk, id)
+    clear_drafts(disk, id)
     held.adopt(fs.open(held.path, os.O_RDWR | os.O_CREAT))
     disk.unsettle(home(id))
     return True
 
 
-def _clear_drafts(disk: Disk, id: UploadId) -> None:
+def clear_drafts(disk: Disk, id: UploadId) -> None:
     """Remove what a publish that died has left; one of these is a second name of the whole."""
     for name in disk.fs.listdir(home(id)):
         if name.endswith(".tmp"):

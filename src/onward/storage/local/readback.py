@@ -23,8 +23,8 @@ Take = Callable[[int, memoryview], None]
 class _Block:
     """Memory that is read into again and again, and what of the file is in it."""
 
-    def __init__(self) -> None:
-        self.bytes = memoryview(bytearray(BLOCK))
+    def __init__(self, size: int) -> None:
+        self.bytes = memoryview(bytearray(size))
         self.start = 0
         self.size = 0
         self.users = 0
@@ -54,7 +54,8 @@ class ReadBack:
         self._size = size
         self._lock = threading.Lock()
         self._lanes = [_Lane(take) for take in takers]
-        self._free = [_Block() for _ in range(BLOCKS)]
+        # No more than is needed: to make all of it costs more than all else that a small file does.
+        self._free = [_Block(min(BLOCK, size)) for _ in range(min(BLOCKS, -(-size // BLOCK)))]
         self._ready = 0
         self._at = 0
         self._reading = False

@@ -21,6 +21,7 @@ from onward.storage.fs import Fs
 from onward.storage.local import publishing
 from onward.storage.local.assembly import assemble
 from onward.storage.local.disk import FILES, MANIFESTS, TRASH, UPLOADS, Disk, fault, flat, home, log, manifest, parts
+from onward.storage.local.enclosed import Proven, place
 from onward.storage.local.holding import Held, hold
 from onward.storage.local.writing import LONE, FlatWrite, PartWrite, pour
 
@@ -93,14 +94,21 @@ class LocalStorage:
         return self._blocks(path, start, size, missing_is_empty=True)
 
     @asynccontextmanager
-    async def assembling(self, id: UploadId, plan: Plan, progress: Progress) -> AsyncIterator[LocalAssembly]:
+    async def assembling(
+        self, id: UploadId, plan: Plan, progress: Progress, enclosed: bytes = b""
+    ) -> AsyncIterator[LocalAssembly]:
         """Hold, copy if need be, read back. Raises ``Locked`` while another assembly is at it."""
-        held = await hold(self._disk, id, plan, self._patience)
+        held, proven = await self._held(id, plan, enclosed)
         try:
-            digests, bad = await assemble(self._disk, held, plan, progress)
+            digests, bad = proven or await assemble(self._disk, held, plan, progress)
             yield LocalAssembly(self._disk, id, held, size=plan.size, digests=digests, bad=bad)
         finally:
             await self._disk.run(held.close)
+
+    async def _held(self, id: UploadId, plan: Plan, enclosed: bytes) -> tuple[Held, Proven | None]:
+        if enclosed:
+            return await self._disk.run(partial(place, self._disk, id, plan, enclosed))
+        return await hold(self._disk, id, plan, self._patience), None
 
     def read(self, ref: str, start: int, size: int) -> AsyncGenerator[Buffer, None]:
         """Yield published bytes. Raises ``StorageFault`` if the file is shorter than that."""
@@ -114,7 +122,7 @@ class LocalStorage:
     async def discard(self, id: UploadId) -> None:
         """Out of sight at once, deleted by and by."""
         trashed = self._trashed(id)
-        if await self._disk.run(partial(self._throw_away, home(id), trashed)):
+        if await self._disk.run(partial(self._discard, id, trashed)):
             self._disk.start(partial(self._delete, trashed))
 
     async def withdraw(self, id: UploadId, likely: Sequence[str]) -> None:
@@ -128,7 +136,7 @@ class LocalStorage:
 
     def _withdraw(self, id: UploadId, trashed: str, likely: Sequence[str]) -> bool:
         publishing.withdraw(self._disk, id, home(id), likely)
-        thrown = self._throw_away(home(id), trashed)
+        thrown = self._throw_away(id, trashed)
         if thrown:  # no more names can be given now; the first look is for a crash between the two
             publishing.withdraw(self._disk, id, trashed, likely)
         return thrown
@@ -185,13 +193,29 @@ class LocalStorage:
 
     # -- deleting ---------------------------------------------------------------------------------
 
-    def _throw_away(self, path: str, trashed: str) -> bool:
+    def _discard(self, id: UploadId, trashed: str) -> bool:
+        return not self._drop_second_name(id) and self._throw_away(id, trashed)
+
+    def _throw_away(self, id: UploadId, trashed: str) -> bool:
+        self._disk.unsettle(home(id))
+        self._disk.unsettle(parts(id))
         try:
-            self._disk.fs.rename(path, trashed)
+            self._disk.fs.rename(home(id), trashed)
         except FileNotFoundError:
             return False
-        self._disk.unsettle(path)
-        self._disk.unsettle(f"{path}/parts")
+        return True
+
+    def _drop_second_name(self, id: UploadId) -> bool:
+        """True if all that was there was another name of a published file: that is gone in no time."""
+        fs = self._disk.fs
+        try:
+            if fs.stat(flat(id)).links == 1:
+                return False
+            self._disk.unsettle(home(id))
+            fs.unlink(flat(id))
+            fs.rmdir(home(id))
+        except OSError:  # there is none, or there is more: it goes as everything does
+            return False
         return True
 
     def _empty_trash(self) -> None:

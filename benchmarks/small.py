@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from benchmarks.contest import ACK, NODE, NOTHING, OURS, Contestant, Setting, co
 from benchmarks.figures import MIB, Figure, percentile
 from benchmarks.hammer import Hammered, agreeing, hammer
 from benchmarks.processes import Served
+from onward.config import JOURNAL
 
 CONNECTIONS: Final = 16
 SIZE: Final = 1024
@@ -129,17 +132,24 @@ def _published(one: Contestant) -> int:
 def _prove(one: Contestant, bodies: Sequence[bytes], least: int) -> None:
     """Each stored file is one of those that were sent, and there are no fewer of each than were answered."""
     wanted = {hashlib.sha256(body).digest() for body in bodies}
-    found: Counter[bytes] = Counter()
-    seen: set[int] = set()
     ours = isinstance(one.started, Served)
+    enclosed = _enclosed(one.started.data) if ours else {}
+    found = Counter(hashlib.sha256(data).digest() for data in enclosed.values())
+    seen: set[int] = set()
     for path in one.started.data.rglob("*"):
         is_data = path.name in {"data", "file"} if ours else path.suffix == ""
-        if not is_data or not path.is_file() or (inode := path.stat().st_ino) in seen:
+        if not is_data or path.parent.name in enclosed or not path.is_file() or (inode := path.stat().st_ino) in seen:
             continue
         seen.add(inode)
         found[hashlib.sha256(path.read_bytes()).digest()] += 1
     if set(found) - wanted or sum(found.values()) < least:
         raise ValueError(f"{one.name} has {sum(found.values())} files, and not only those that were sent")
+
+
+def _enclosed(data: Path) -> dict[str, bytes]:
+    """What the worker has not come to yet, by the id of the upload."""
+    with contextlib.closing(sqlite3.connect(data / JOURNAL)) as journal:
+        return dict(journal.execute("SELECT id, bytes FROM enclosed JOIN events USING (seq)"))
 
 
 def questions(one: Contestant) -> list[bytes]:

@@ -68,5 +68,5 @@ def test_a_refusal_without_a_body_keeps_the_connection(server: RealServer) -> No
 
 def test_nothing_was_begun_by_what_was_refused(server: RealServer) -> None:
     with Client(server.port, head("GET /uploads")) as client:
-        listed = client.response()[2]
-        assert (listed["uploads"], listed["next"]) == ([], None)
+        page = client.response()[2]
+        assert (page["uploads"], page["next"], page["server"]["promised"]) == ([], None, 0)

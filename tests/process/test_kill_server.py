@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -83,6 +84,19 @@ def test_ten_kills_lose_nothing(tmp_path: Path) -> None:
 def test_a_storm_of_kills_loses_nothing(tmp_path: Path, seed: int) -> None:
     print(f"seed {seed}")
     _storm(tmp_path, seed=seed, kills=50)
+
+
+def niceness(pid: int) -> int:
+    return os.getpriority(os.PRIO_PROCESS, pid)
+
+
+def test_a_worker_stands_behind_its_server_and_is_not_reached_by_its_terminal(tmp_path: Path) -> None:
+    with real_server(tmp_path / "data") as server:
+        mine, worker = server.process.pid, worker_of(server).pid
+        until(lambda: niceness(worker) > niceness(mine), "the worker does not step back")
+        # Niceness counts among processes of one session; a signal from the terminal goes to one group.
+        assert os.getsid(worker) == os.getsid(mine)
+        assert os.getpgid(worker) != os.getpgid(mine)
 
 
 def test_a_worker_ends_with_its_server_and_comes_back_with_it(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ class FewAtATime(EpollSelector):
 
     asyncio runs the callbacks of all files it is told of before any task that they wake. While dozens
     of bodies come at full speed, that would fill every buffer before the first one is worked on, and
-    then leave nothing to read while they are.
+    let whoever asks a short question wait for all of them.
     """
 
     def __init__(self, most: int = TOGETHER) -> None:

@@ -103,13 +103,14 @@ class Offspring:
             if self._stopping.is_set():
                 return None
             try:
-                # A session of its own: Ctrl-C in the terminal reaches the parent alone, which passes it on once.
+                # A group of its own: Ctrl-C in the terminal reaches the parent alone, which passes it on once.
+                # But the same session: Linux shares processors out among sessions, whatever their niceness.
                 self._process = subprocess.Popen(
                     self._command,
                     env=self._environ,
                     pass_fds=self._fds,
                     stdin=subprocess.DEVNULL,
-                    start_new_session=True,
+                    process_group=0,
                 )
             except OSError:
                 logger.exception("%s cannot be started; trying again", self._name)

@@ -8,7 +8,7 @@ import select
 from selectors import EVENT_READ, EVENT_WRITE, EpollSelector, SelectorKey
 from typing import Final
 
-TOGETHER: Final = 8
+TOGETHER: Final = 16
 """Sockets that are looked after before everybody else gets their turn."""
 
 

@@ -18,11 +18,20 @@ export class Person {
 
   /** Drops files somewhere on the page, as from a window of the system beside it. */
   async drop(file, at = { x: 300, y: 300 }) {
+    await this.page.locator('onward-upload button').first().waitFor()
+    await this.page.evaluate(() =>
+      addEventListener('drop', () => (window.wasDropped = true), { capture: true, once: true }),
+    )
     const cdp = await this.page.context().newCDPSession(this.page)
     const data = { items: [], files: [file.path], dragOperationsMask: 1 }
-    for (const type of ['dragEnter', 'dragOver', 'drop']) {
-      await cdp.send('Input.dispatchDragEvent', { type, ...at, data })
-    }
+    // A page that was shown a moment ago may not get it yet; whoever sees nothing happen drops again.
+    await until('the page is told of the drop', async () => {
+      for (const type of ['dragEnter', 'dragOver', 'drop']) {
+        await cdp.send('Input.dispatchDragEvent', { type, ...at, data })
+      }
+      return this.page.evaluate(() => window.wasDropped)
+    })
+    await this.page.evaluate(() => delete window.wasDropped)
     await cdp.detach()
   }
 

@@ -178,11 +178,13 @@ class _Link:
         finally:
             struck.cancel()
             both.cancel()
-            await asyncio.gather(both, return_exceptions=True)
-            for _, writer in (self._near, self._far):
-                with contextlib.suppress(OSError):
-                    writer.write_eof()
-                writer.close()
+            try:
+                await asyncio.gather(both, return_exceptions=True)
+            finally:  # also when the proxy ends while its links are ending
+                for _, writer in (self._near, self._far):
+                    with contextlib.suppress(OSError):
+                        writer.write_eof()
+                    writer.close()
 
     async def _forward(self, *, up: bool) -> None:
         reader, writer = (self._near[0], self._far[1]) if up else (self._far[0], self._near[1])

@@ -18,7 +18,7 @@ export class Person {
 
   /** Drops files somewhere on the page, as from a window of the system beside it. */
   async drop(file, at = { x: 300, y: 300 }) {
-    await this.page.locator('onward-upload button').first().waitFor()
+    await this.page.locator('onward-upload input[type=file]').first().waitFor({ state: 'attached' })
     await this.page.evaluate(() =>
       addEventListener('drop', () => (window.wasDropped = true), { capture: true, once: true }),
     )

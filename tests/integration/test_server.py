@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -371,6 +372,19 @@ def test_two_servers_share_the_port_and_are_replaced(serve: Callable[..., Servin
         (serving.data / "gate").touch()
         assert upload.response()[0] == 200
         assert serving.leave() == 0
+
+
+def test_callers_who_stay_are_shared_out(serve: Callable[..., Serving]) -> None:
+    port = serve(workers=2).port()
+    served_by(port, 2)
+    with contextlib.ExitStack() as stack:
+        callers = [stack.enter_context(Client(port)) for _ in range(32)]
+        found: Counter[int] = Counter()
+        for caller in callers:
+            caller.send(b"GET /who HTTP/1.1\r\nHost: a\r\n\r\n")
+            found[caller.response()[2]["pid"]] += 1
+    assert len(found) == 2
+    assert min(found.values()) >= 8, found
 
 
 def test_a_second_signal_ends_all_servers(serve: Callable[..., Serving]) -> None:

@@ -17,17 +17,19 @@ from uvicorn._types import ASGIApplication
 from onward import config
 from onward.server.limits import ServerConfig
 from onward.server.server import Server
+from onward.server.turns import Counts, SharedListener
 
 APP: Final = "onward.app:app"
 ORPHAN_GRACE: Final = 1.0
 """Seconds that an orphan gets to end its requests or its work."""
 
 
-def run_child(settings: config.Settings, fd: int, *, app: ASGIApplication | str = APP) -> int:
-    """Serve on the listening socket ``fd`` until SIGTERM; the process's exit code."""
+def run_child(settings: config.Settings, fd: int, counts: Counts, *, app: ASGIApplication | str = APP) -> int:
+    """Serve on the listening socket ``fd``, which is shared, until SIGTERM; the process's exit code."""
     set_up_logging(settings.log_level)
     server = Server(ServerConfig(app, settings), hasty=False)
-    return run_until_drained(server, socket.socket(fileno=fd))
+    listener = SharedListener(fd, counts, lambda: len(server.server_state.connections))
+    return run_until_drained(server, listener)
 
 
 def run_until_drained(server: Server, listener: socket.socket) -> int:
@@ -70,10 +72,13 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="onward.server.child")
     parser.add_argument("--listen-fd", type=int, required=True)
     parser.add_argument("--parent-fd", type=int, required=True)
+    parser.add_argument("--counts-fd", type=int, required=True)
+    parser.add_argument("--number", type=int, required=True)
     parser.add_argument("--app", default=APP)
     options = parser.parse_args(arguments)
     watch_parent(options.parent_fd)
-    return run_child(config.load(dotenv=None), options.listen_fd, app=options.app)
+    counts = Counts(options.counts_fd, options.number)
+    return run_child(config.load(dotenv=None), options.listen_fd, counts, app=options.app)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from onward.server.limits import ServerConfig
 from onward.server.listener import listen, url_of
 from onward.server.offspring import Offspring
 from onward.server.server import CANCEL_GRACE, Server
+from onward.server.turns import Counts
 
 WORKER: Final = (sys.executable, "-m", "onward", "worker")
 WORKER_NICENESS: Final = 10
@@ -74,15 +75,16 @@ class _Family:
             raise TypeError("several server processes need the app as an import string")
         return self._serve_in_children(app)
 
-    def _add(self, name: str, command: Sequence[str], *, niceness: int = 0, fd: int | None = None) -> None:
+    def _add(self, name: str, command: Sequence[str], *, niceness: int = 0, fds: Sequence[int] = ()) -> None:
+        """``fds``: what it serves on, where it is a server."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         child = Offspring(
             name,
             [*command, "--parent-fd", str(self._parent_fd)],
             environ=inherited | environment(self._settings),
-            pass_fds=[self._parent_fd] if fd is None else [self._parent_fd, fd],
+            pass_fds=[self._parent_fd, *fds],
             niceness=niceness,
-            on_hopeless=None if fd is None else self._inbox.put,
+            on_hopeless=self._inbox.put if fds else None,
         )
         self._children.append(child)
 
@@ -99,16 +101,18 @@ class _Family:
         return code
 
     def _serve_in_children(self, app: str) -> int:
-        fd = self._listener.fileno()
-        command = [sys.executable, "-m", "onward.server.child", "--listen-fd", str(fd), "--app", app]
-        for number in range(1, self._settings.workers + 1):
-            self._add(f"server {number}", command, fd=fd)
         for sig in (signal.SIGTERM, signal.SIGINT):
             signal.signal(sig, self._heard)
-        for child in self._children:
-            child.start()
-        self._announce()
-        reason = self._inbox.get()
+        with Counts.shared_by(self._settings.workers) as counts:
+            fds = (self._listener.fileno(), counts.fileno())
+            command = [sys.executable, "-m", "onward.server.child", "--app", app]
+            command += ["--listen-fd", str(fds[0]), "--counts-fd", str(fds[1])]
+            for number in range(self._settings.workers):
+                self._add(f"server {number + 1}", [*command, "--number", str(number)], fds=fds)
+            for child in self._children:
+                child.start()
+            self._announce()
+            reason = self._inbox.get()
         self._listener.close()
         self._stop()
         if not self._see_off():

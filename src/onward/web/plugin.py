@@ -123,13 +123,21 @@ class OnwardPlugin(InitPlugin):
             return
         if not self.site.is_ours(scope["path"], scope.get("root_path", "")):
             return
+        origin, of_tus = None, False
+        for key, said in scope["headers"]:
+            if key == b"origin":
+                origin = said.decode("latin-1")
+            elif key == b"tus-resumable":
+                of_tus = True
+        # Whatever layer answers: a client of tus reads no other answer as one (T-VER-01).
+        stamp = STAMP if of_tus else {}
+        allowed = self.site.cors.headers(origin)
+        if not stamp and not allowed:
+            return
         headers = MutableScopeHeaders.from_message(message)
-        if any(name.lower() == b"tus-resumable" for name, _ in scope["headers"]):
-            # Whatever layer answers: a client of tus reads no other answer as one (T-VER-01).
-            for name, value in STAMP.items():
-                headers.setdefault(name, value)
-        origin = next((v.decode("latin-1") for k, v in scope["headers"] if k.lower() == b"origin"), None)
-        for name, value in self.site.cors.headers(origin).items():
+        for name, value in stamp.items():
+            headers.setdefault(name, value)
+        for name, value in allowed.items():
             if name == "vary":
                 headers.extend_header_value("vary", value)
             else:

@@ -25,6 +25,9 @@ from onward.web.faults import HANDLERS
 from onward.web.feed import Feed
 from onward.web.plugin import OnwardConfig, OnwardPlugin, OpenEngine
 from onward.web.probes import probe_routes
+from onward.web.resources import resource_routes
+from onward.web.routes import chunk_routes
+from onward.web.shortcut import Direct, Shortcuts
 from onward.web.ui import ui_routes
 from onward.worker import equip, open_jobs, receive
 
@@ -115,7 +118,7 @@ def create_app(settings: Settings, *, engine: OpenEngine | None = None, feed: Fe
         tags=["server"],
         request_max_body_size=None,
     )
-    return Litestar(
+    app = Direct(
         [extra],
         plugins=[plugin],
         on_startup=[] if bench is None else [_warn_of_faults],
@@ -128,6 +131,9 @@ def create_app(settings: Settings, *, engine: OpenEngine | None = None, feed: Fe
             license=License(name="MIT", identifier="MIT"),
         ),
     )
+    if bench is None:  # which is middleware
+        app.shortcuts = Shortcuts([*chunk_routes(plugin.site), *resource_routes(plugin.site)])
+    return app
 
 
 async def _warn_of_faults() -> None:

@@ -6,10 +6,17 @@ import asyncio
 import os
 import select
 from selectors import EVENT_READ, EVENT_WRITE, EpollSelector, SelectorKey
-from typing import Final
+from typing import Any, Final, Protocol
 
 TOGETHER: Final = 16
 """Sockets that are looked after before everybody else gets their turn."""
+
+
+class HasFileno(Protocol):
+    """What can be watched, beside bare descriptors."""
+
+    def fileno(self) -> int:
+        """Its descriptor."""
 
 
 class FewAtATime(EpollSelector):
@@ -24,6 +31,25 @@ class FewAtATime(EpollSelector):
         super().__init__()
         self._most = most
         self._poller = select.epoll.fromfd(os.dup(self.fileno()))
+        self._keys: dict[int, SelectorKey] = {}
+
+    def register(self, fileobj: int | HasFileno, events: int, data: Any = None) -> SelectorKey:  # noqa: ANN401, as it is there
+        """As the standard selector."""
+        key = super().register(fileobj, events, data)
+        self._keys[key.fd] = key
+        return key
+
+    def modify(self, fileobj: int | HasFileno, events: int, data: Any = None) -> SelectorKey:  # noqa: ANN401, as it is there
+        """As the standard selector."""
+        key = super().modify(fileobj, events, data)
+        self._keys[key.fd] = key
+        return key
+
+    def unregister(self, fileobj: int | HasFileno) -> SelectorKey:
+        """As the standard selector."""
+        key = super().unregister(fileobj)
+        del self._keys[key.fd]
+        return key
 
     def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:
         """As the standard selector, rounding the timeout up to milliseconds as it does."""
@@ -32,10 +58,9 @@ class FewAtATime(EpollSelector):
             found = self._poller.poll(wait, self._most)
         except InterruptedError:
             return []
-        known = self.get_map()
         ready = []
         for fd, event in found:
-            key = known.get(fd)
+            key = self._keys.get(fd)
             if key is not None:
                 events = (event & ~select.EPOLLIN and EVENT_WRITE) | (event & ~select.EPOLLOUT and EVENT_READ)
                 ready.append((key, events & key.events))

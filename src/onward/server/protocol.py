@@ -98,8 +98,6 @@ class Connection(HttpToolsProtocol):
         if self._deaf:
             self._drop(len(data))
             return
-        if self._in_head and self._head_timer is None:
-            self._start_head_timer()
         rest: bytes | memoryview = data
         while rest and not self._deaf:
             size = self._most_to_feed(len(rest))
@@ -107,6 +105,7 @@ class Connection(HttpToolsProtocol):
                 rest = memoryview(rest)
             self._feed(rest[:size])
             rest = rest[size:]
+        self._expect_rest_of_head()
 
     def _most_to_feed(self, size: int) -> int:
         # Inside a head one byte more than allowed is enough to know; the parser keeps what it is given.
@@ -184,8 +183,6 @@ class Connection(HttpToolsProtocol):
             return
         super().on_message_begin()
         self._head_size = 1
-        if self._head_timer is None:
-            self._start_head_timer()
         if self._draining is not None:
             self.scope["extensions"] = {DRAIN_EXTENSION: self._draining}  # type: ignore[dict-item]  # not plain data
 
@@ -301,6 +298,12 @@ class Connection(HttpToolsProtocol):
             self.flow.pause_reading()
 
     # The head's limits
+
+    def _expect_rest_of_head(self) -> None:
+        """Only a head that did not come in one piece needs a deadline."""
+        begun = self._in_head and bool(self._raw or self._head_size)
+        if begun and not self._deaf and self._head_timer is None:
+            self._start_head_timer()
 
     def _start_head_timer(self) -> None:
         self._head_timer = self.loop.call_later(self._limits.header_timeout, self._head_is_late)

@@ -61,3 +61,10 @@ def _respond(request: Request[Any, Any, Any], reply: Reply) -> Response[bytes]:
 
 HANDLERS: Final[ExceptionHandlersMap] = {OnwardError: _ours, HTTPException: _litestar, Exception: _unexpected}
 """Every exception as a problem; what was not foreseen is logged and shown without a word of detail."""
+
+
+def refusal_of(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """The response to a request that failed so, where no application looks for its handler."""
+    if isinstance(error, OnwardError):
+        return _ours(request, error)
+    return _litestar(request, error) if isinstance(error, HTTPException) else _unexpected(request, error)

@@ -151,11 +151,13 @@ export class Manager implements Uploader, House {
 
   async restore(): Promise<UploadTask[]> {
     this.parts.prefetch()
-    const records = (await this.records.load(true)).filter((record) => !this.#byId.has(record.key))
+    const records = await this.records.load(true)
     if (!records.length) return []
     await this.#loaded()
     if (this.#isOver) return []
-    const tasks = records.map((record) => this.#restored(record))
+    // Not before now: meanwhile the same may have been asked for again, or the file added.
+    const left = records.filter((record) => !this.#byId.has(record.key))
+    const tasks = left.map((record) => this.#restored(record))
     this.#enlist(tasks)
     await Promise.all(tasks.map((task) => task.wake()))
     void this.#kind.look(tasks)

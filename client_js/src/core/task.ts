@@ -227,6 +227,10 @@ export class Task implements UploadTask, Fate {
     this.transfer.adopt(record.session, record.first)
     this.#mirrored = record.acked
     this.#handle = record.handle
+    this.#sealed = record.sealed
+    // As it will stand unless more is known of it: rows would be made for a moment in which nothing can be pressed.
+    if (!record.sealed) this.#hold = record.handle ? 'needs-permission' : 'needs-file'
+    this.changed()
   }
 
   /** Asks for each that lacks its file how it stands by now: two at a time, among all other requests. */

@@ -92,5 +92,6 @@ export const STYLES = `
 @media (forced-colors: active) {
   .bar { border: 1px solid CanvasText; }
   .bar .acked { background: Highlight; forced-color-adjust: none; }
+  .chip[aria-pressed=true] { forced-color-adjust: none; color: SelectedItemText; background: SelectedItem; }
 }
 `

@@ -262,6 +262,8 @@ function markOf(phrase: Phrase): IconName {
 
 /** A name in two pieces, so that a narrow row cuts its middle and keeps its end. */
 function halves(name: string): [HTMLElement, HTMLElement] {
-  const cut = name.length > 16 ? name.length - 9 : name.length
+  let cut = name.length > 16 ? name.length - 9 : name.length
+  // Letters of some scripts are joined, and an emoji is several units: these are not torn apart.
+  while (cut < name.length && name.charCodeAt(cut) > 0x7e) cut += 1
   return [h('span', { class: 'head' }, name.slice(0, cut)), h('span', { class: 'tail' }, name.slice(cut))]
 }

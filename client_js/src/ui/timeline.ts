@@ -3,7 +3,7 @@
 import type { UploadTask } from '../core/types.js'
 import { h, setAttribute, setText } from './dom.js'
 import type { Words } from './i18n/index.js'
-import { type Colours, Palette } from './palette.js'
+import { blank, type Colours, Palette } from './palette.js'
 import { type Bar, barText, paceOf, type Times, timesOf, timesText } from './times.js'
 
 /** Pixels of a track, of the bar within it, of the room for its number, of the curve of the speed. */
@@ -88,17 +88,8 @@ export class Timeline {
   /** Draws anew, as after another width or other colours. */
   draw(): void {
     const width = this.#canvas.clientWidth
-    const context = this.#canvas.getContext('2d')
-    if (width === 0 || !context) return
-    const height = this.#times.lanes * TRACK + CURVE + 8
-    const scale = devicePixelRatio || 1
-    const wanted = [Math.round(width * scale), Math.round(height * scale)] as const
-    if (this.#canvas.width !== wanted[0] || this.#canvas.height !== wanted[1]) {
-      ;[this.#canvas.width, this.#canvas.height] = wanted
-      this.#canvas.style.setProperty('height', `${height}px`)
-    }
-    context.setTransform(scale, 0, 0, scale, 0, 0)
-    context.clearRect(0, 0, width, height)
+    const context = blank(this.#canvas, width, this.#times.lanes * TRACK + CURVE + 8)
+    if (!context) return
     const colours = this.#palette.read()
     this.#tracks(context, colours, width)
     this.#curve(context, colours, width)

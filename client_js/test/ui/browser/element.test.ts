@@ -373,6 +373,19 @@ test('where one upload lacks its file, one file is asked for', async () => {
   expect(text('.banner p')).toMatch(/Choose the same file again, or drop it here\.$/)
 })
 
+test('a long name is cut in two where no letter is joined to its neighbour', async () => {
+  const names = [
+    'a-long-name-of-a-film.tar.gz',
+    'a-long-name-of-a-fil\u{1f600}😀😀.mkv',
+    'قائمة الملفات تقرير سنوي.pdf',
+    'ファイルの名前がとても長い場合の例',
+  ]
+  for (const name of names) uploader.put(name, 10, { state: 'done' })
+  await drawn()
+  expect(all('.file').map((file) => file.textContent)).toEqual(names)
+  expect(all('.tail').map((tail) => tail.textContent)).toEqual(['lm.tar.gz', '.mkv', ' سنوي.pdf', ''])
+})
+
 test('what has failed is not called done', async () => {
   uploader.put('a.bin', 10, { state: 'done' })
   uploader.put('b.bin', 10, { state: 'failed', error: failure('quota') })

@@ -28,18 +28,21 @@ export class News {
   update(tasks: readonly UploadTask[], connection: Connection): void {
     this.#connected(connection.state, tasks)
     const begun: UploadTask[] = []
+    const resumed: UploadTask[] = []
     let ended = 0
     for (const task of tasks) {
       const before = this.#states.get(task.id)
       const { state } = task
       if (state === before) continue
       this.#states.set(task.id, state)
-      if (before === undefined && BEGUN.has(state)) begun.push(task)
-      if (before !== undefined && UNFINISHED.has(before) && BEGUN.has(state)) this.#resumed(task)
+      const isLeft = before === undefined ? task.progress.acked > 0 : UNFINISHED.has(before)
+      if (BEGUN.has(state) && isLeft) resumed.push(task)
+      else if (BEGUN.has(state) && before === undefined) begun.push(task)
       if (state === 'done') ended += this.#done(task)
       if (state === 'failed') this.#failed(task)
     }
     if (begun.length > 0) this.#started(begun)
+    if (resumed.length > 0) this.#resumed(resumed)
     const active = tasks.filter((task) => ACTIVE.has(task.state))
     if (active.length > 0) {
       this.#progress(active)
@@ -57,8 +60,9 @@ export class News {
     this.#announcer.tell('started', this.#words.count('aria.started', this.#begun, params))
   }
 
-  #resumed({ name }: UploadTask): void {
-    this.#announcer.tell('started', this.#words.text('aria.resumed', { name }))
+  #resumed(resumed: readonly UploadTask[]): void {
+    const params = { name: resumed[0]?.name ?? '' }
+    this.#announcer.tell('resumed', this.#words.count('aria.resumed', resumed.length, params))
   }
 
   #done(task: UploadTask): 1 {

@@ -4,7 +4,7 @@ import type { UploadTask } from '../core/types.js'
 import { h, setAttribute, setText } from './dom.js'
 import type { Words } from './i18n/index.js'
 import { blank, type Colours, Palette } from './palette.js'
-import { type Bar, barText, paceOf, type Times, timesOf, timesText } from './times.js'
+import { type Bar, barText, paceOf, peakOf, type Times, timesOf, timesText } from './times.js'
 
 /** Pixels of a track, of the bar within it, of the room for its number, of the curve of the speed. */
 const TRACK = 14
@@ -133,8 +133,9 @@ export class Timeline {
     const bins = Math.max(8, Math.floor((width - MARGIN) / STEP))
     const { stored, flying } = paceOf(this.#times, bins)
     const sums = stored.map((bytes, at) => bytes + (flying[at] ?? 0))
-    const most = Math.max(...stored, ...sums)
-    setText(this.#most, most > 0 ? this.#words.text('time.most', { speed: this.#words.formats.speed(most) }) : '')
+    const most = Math.max(...sums)
+    const peak = this.#words.formats.speed(peakOf(this.#times, bins))
+    setText(this.#most, most > 0 ? this.#words.text('time.most', { speed: peak }) : '')
     context.fillStyle = colours.line
     context.fillRect(MARGIN, top + CURVE - 1, width - MARGIN, 1)
     if (most <= 0) return

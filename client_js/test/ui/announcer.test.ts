@@ -144,6 +144,14 @@ test('what a reload left behind has not begun; with its file it goes on', () => 
   expect(said.map(([, sentence]) => sentence)).toEqual(['The upload of film.mkv goes on.'])
 })
 
+test('what the browser may still read goes on by itself, and is told so, however many there are', () => {
+  const uploader = new ScriptedUploader()
+  const news = new News(announcer, new Words('en'))
+  for (const name of ['a', 'b', 'c']) uploader.put(name, 1000, { state: 'preparing', progress: { acked: 400 } })
+  news.update(uploader.tasks, uploader.connection)
+  expect(said.map(([, sentence]) => sentence)).toEqual(['3 uploads go on.'])
+})
+
 test('files that come in batches are counted together, and no progress is told of what is over', () => {
   const uploader = new ScriptedUploader()
   const news = new News(announcer, new Words('en'))

@@ -54,6 +54,24 @@ test('it stands from the beginning as it will: no button of it comes and goes', 
   expect(seen).toEqual(['needs-file'])
 })
 
+test.each([
+  ['prompt', ['needs-permission']],
+  ['granted', ['queued', 'preparing', 'uploading']],
+])('leave to read is known before there is a row: %s', async (leave, states) => {
+  const handle = { queryPermission: async () => leave, getFile: async () => film() } as unknown as FileSystemFileHandle
+  const before = world.tab()
+  await before.add([film({ handle })])
+  await world.run(2500)
+  await before[Symbol.asyncDispose]()
+  const page = world.tab()
+  const seen: string[] = []
+  page.on('added', ({ tasks }) => seen.push(...tasks.map((task) => task.state)))
+  page.on('state', ({ to }) => seen.push(to))
+  await page.restore()
+  await world.run(100)
+  expect(seen).toEqual(states)
+})
+
 test('asked for twice at once, what is left comes back once', async () => {
   await comeBack()
   const page = world.tab()

@@ -12,9 +12,12 @@ export type Hold = 'paused' | 'needs-file' | 'needs-permission' | 'elsewhere'
 export async function holdOf({ handle, sealed }: ResumeRecord): Promise<Hold | null> {
   if (sealed) return null
   if (!handle) return 'needs-file'
-  // What is wrong with a handle is found out by reading.
-  const leave = await (handle as Permissive).queryPermission({ mode: 'read' }).catch(() => 'prompt')
-  return leave === 'granted' ? null : 'needs-permission'
+  try {
+    if ((await (handle as Permissive).queryPermission({ mode: 'read' })) === 'granted') return null
+  } catch {
+    // What is wrong with a handle is found out, and told, by `fileOf`.
+  }
+  return 'needs-permission'
 }
 
 /** The file of a handle that was kept. `ask` only in answer to a click: the browser then asks the person. */

@@ -72,6 +72,13 @@ test.each([
   expect(seen).toEqual(states)
 })
 
+test('a handle that cannot be asked costs the file, not what else is left', async () => {
+  const [task] = await comeBack(() => undefined, [film({ handle: {} as FileSystemFileHandle })])
+  await world.run(100)
+  expect(task?.state).toBe('needs-file')
+  expect(task?.view.warning?.code).toBe('file-gone')
+})
+
 test('asked for twice at once, what is left comes back once', async () => {
   await comeBack()
   const page = world.tab()

@@ -64,7 +64,7 @@ export const STYLES = `
 
 .dock { position: relative; }
 .dock-head { display: flex; width: 100%; align-items: center; justify-content: space-between; gap: 1rem; padding: 0.7rem 1rem;
-  border: 0; background: none; font-weight: 600; }
+  border: 0; background: none; font-weight: 600; text-align: start; }
 .dock .bar { height: 3px; margin: 0; border-radius: 0; }
 .dock .acked { background: var(--_accent); }
 .folded .dock-head .icon { rotate: 180deg; }

@@ -19,6 +19,8 @@ export default defineConfig({
   outDir: 'dist',
   clean: true,
   dts: true,
+  // Its types name `Symbol.asyncDispose`, which is in no `lib` that has a year for its name.
+  banner: { dts: '/// <reference lib="esnext.disposable" />' },
   minify: true,
   hash: true,
   fixedExtension: false,

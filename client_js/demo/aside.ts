@@ -1,7 +1,8 @@
 /** What stands beside the uploads: the protocol for new files, and how to send them from a terminal. */
 
 import type { Protocol } from '../src/core/types.js'
-import { h, setText } from '../src/ui/dom.js'
+import { copyText } from '../src/ui/copying.js'
+import { h } from '../src/ui/dom.js'
 import type { Words } from '../src/ui/i18n/index.js'
 
 export const PROTOCOLS: readonly Protocol[] = ['chunk', 'tus', 'ietf']
@@ -26,18 +27,15 @@ export function protocolCard(words: Words, current: Protocol, onChoose: (protoco
 /** The command that does the same without a browser. */
 export function shellCard(words: Words): HTMLElement {
   const command = `onward put FILE ${location.origin}`
-  const copy = h('button', { type: 'button', class: 'button' }, words.text('shell.copy'))
-  copy.addEventListener('click', async () => {
-    await navigator.clipboard.writeText(command)
-    setText(copy, words.text('action.copied'))
-  })
-  copy.hidden = !navigator.clipboard
+  const code = h('code', { class: 'command' }, command)
+  const copy = h('button', { type: 'button', class: 'button' }, h('span', {}, words.text('shell.copy')))
+  copy.addEventListener('click', () => void copyText(command, copy, code, words))
   return h(
     'section',
     { class: 'card', 'aria-labelledby': 'shell-title' },
     h('h2', { id: 'shell-title' }, words.text('shell.title')),
     h('p', { class: 'small' }, words.text('shell.text')),
-    h('code', { class: 'command' }, command),
+    code,
     copy,
   )
 }

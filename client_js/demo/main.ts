@@ -87,20 +87,24 @@ class Page {
       this.#uploader.choose(protocol)
       remember(PROTOCOL, protocol)
     }
-    pick('aside').replaceChildren(protocolCard(words, this.#protocol, choose), shellCard(words))
+    const cards = [protocolCard(words, this.#protocol, choose), shellCard(words)]
     this.#bench?.close()
-    if (this.#config.demo) void this.#showBench(words)
+    if (this.#config.demo) void this.#showBench(words, cards)
+    else pick('aside').replaceChildren(...cards)
     this.#server?.close()
     this.#server = undefined
   }
 
-  /** Fetched only from a server that misbehaves on request. */
-  async #showBench(words: Words): Promise<void> {
-    const { Bench } = await import('./bench.js')
+  /** Fetched only from a server that misbehaves on request; the others wait for it, so that none of them moves. */
+  async #showBench(words: Words, cards: readonly HTMLElement[]): Promise<void> {
+    const part = await import('./bench.js').catch((error: unknown) => {
+      console.warn('there is no bench:', error)
+      return undefined
+    })
     if (words !== this.#words) return
-    this.#bench = new Bench(words)
-    pick('aside').prepend(this.#bench.element)
-    await this.#bench.start()
+    this.#bench = part && new part.Bench(words)
+    pick('aside').replaceChildren(...(this.#bench ? [this.#bench.element] : []), ...cards)
+    await this.#bench?.start()
   }
 
   /** Fetched only when somebody looks at it. */

@@ -1,36 +1,7 @@
 /** Server-sent events with a header of ours, which a browser's `EventSource` cannot send. */
 
-export interface StreamEvent {
-  readonly name: string
-  readonly data: string
-}
-
-/** Cuts text as it comes into events; keeps what is not whole yet, and the last id. */
-export class EventParser {
-  lastId = ''
-  #rest = ''
-
-  push(text: string): StreamEvent[] {
-    const blocks = (this.#rest + text).split('\n\n')
-    this.#rest = blocks.pop() ?? ''
-    const events: StreamEvent[] = []
-    for (const block of blocks) {
-      let name = 'message'
-      const data: string[] = []
-      for (const line of block.split('\n')) {
-        const at = line.indexOf(':')
-        if (at < 1) continue
-        const value = line.slice(at + 1).replace(/^ /, '')
-        const field = line.slice(0, at)
-        if (field === 'event') name = value
-        else if (field === 'data') data.push(value)
-        else if (field === 'id') this.lastId = value
-      }
-      if (data.length > 0) events.push({ name, data: data.join('\n') })
-    }
-    return events
-  }
-}
+import { eventsIn } from '../src/net/events.js'
+import { fetchStream } from '../src/net/fetch.js'
 
 const AGAIN = 2000
 
@@ -48,17 +19,18 @@ export interface FollowOptions {
  */
 export async function follow(url: string, options: FollowOptions): Promise<void> {
   const { headers, onEvent, onLive, signal } = options
-  const parser = new EventParser()
+  let last = ''
   while (!signal.aborted) {
     try {
-      const lastId: Record<string, string> = parser.lastId ? { 'Last-Event-ID': parser.lastId } : {}
-      const response = await fetch(url, { headers: { ...headers(), ...lastId }, signal, cache: 'no-store' })
-      if (response.status === 401 || response.status === 403) return
-      if (response.ok && response.body) {
+      const since: Record<string, string> = last ? { 'Last-Event-ID': last } : {}
+      const request = { method: 'GET', url, headers: { ...headers(), ...since }, credentials: false, signal }
+      const { status, text } = await fetchStream(request)
+      if (status === 401 || status === 403) return
+      if (status === 200) {
         onLive(true)
-        const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
-        for (let read = await reader.read(); !read.done; read = await reader.read()) {
-          for (const event of parser.push(read.value)) onEvent(event.name, JSON.parse(event.data))
+        for await (const { event, data, id } of eventsIn(text)) {
+          last = id ?? last
+          onEvent(event, JSON.parse(data))
         }
       }
     } catch (error) {

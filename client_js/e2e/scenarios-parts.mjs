@@ -5,8 +5,8 @@ import { Person } from './person.mjs'
 import { until } from './server.mjs'
 
 const SAID = {
-  en: [/larger than this server takes/, /does not take this file.*web pages are not taken/],
-  de: [/größer, als dieser Server annimmt/, /nimmt diese Datei nicht.*web pages are not taken/],
+  en: [/larger than 2\.1 MB, the most that this server takes/, /does not take this file.*web pages are not taken/],
+  de: [/größer als 2,1 MB, mehr nimmt dieser Server nicht an/, /nimmt diese Datei nicht.*web pages are not taken/],
 }
 
 export async function refused(stage) {

@@ -5,6 +5,7 @@ const LANES = [
   [
     ['build', 'node', 'scripts/build.mjs'],
     ['sizes', 'node', 'scripts/size.mjs'],
+    ['types as published', 'npx', 'tsc', '-p', 'test/published'],
     ['imported by plain Node', 'node', 'test/published/import.mjs'],
     ['against a real server', 'npx', 'vitest', 'run', '--config', 'vitest.server.config.ts'],
   ],

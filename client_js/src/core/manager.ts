@@ -1,4 +1,5 @@
 import type { UploadError, Warning } from './errors.js'
+import type { Hold } from './handles.js'
 import type { House } from './house.js'
 import type { Lazy } from './lazy.js'
 import { nameOf } from './naming.js'
@@ -151,11 +152,16 @@ export class Manager implements Uploader, House {
 
   async restore(): Promise<UploadTask[]> {
     this.parts.prefetch()
-    const records = (await this.records.load(true)).filter((record) => !this.#byId.has(record.key))
+    const records = await this.records.load(true)
     if (!records.length) return []
     await this.#loaded()
+    const holds = await Promise.all(records.map((record) => this.#kind.holdOf(record)))
     if (this.#isOver) return []
-    const tasks = records.map((record) => this.#restored(record))
+    const tasks: Task[] = []
+    for (const [at, record] of records.entries()) {
+      // Not before now: meanwhile the same may have been asked for again, or the file added.
+      if (!this.#byId.has(record.key)) tasks.push(this.#restored(record, holds[at] ?? null))
+    }
     this.#enlist(tasks)
     await Promise.all(tasks.map((task) => task.wake()))
     void this.#kind.look(tasks)
@@ -302,11 +308,11 @@ export class Manager implements Uploader, House {
     return task
   }
 
-  #restored(record: ResumeRecord): Task {
+  #restored(record: ResumeRecord, hold: Hold | null = null): Task {
     const { key, name, relativePath, size, type, lastModified, meta } = record
     const serverName = (this.options.nameOf ?? nameOf)({ name, relativePath, size, type, slice: () => new Blob() })
     const task = new this.#kind(this, { key, serverName, name, relativePath, size, type, lastModified, meta })
-    task.restore(record)
+    task.restore(record, hold)
     return task
   }
 

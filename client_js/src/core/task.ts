@@ -1,5 +1,5 @@
 import { UploadError, type Warning, type WarningCode, type WarningFacts } from './errors.js'
-import { fileOf } from './handles.js'
+import { fileOf, type Hold, holdOf } from './handles.js'
 import { TabLock } from './hold.js'
 import type { House, Subject } from './house.js'
 import { bitmap } from './map.js'
@@ -24,7 +24,6 @@ import type {
 } from './types.js'
 import { Transfer } from './upload.js'
 
-type Hold = 'paused' | 'needs-file' | 'needs-permission' | 'elsewhere'
 type End = 'done' | 'failed' | 'cancelled'
 const LOSES_RECORD = new Set(['failed', 'conflict', 'checksum', 'cancelled', 'expired', 'file-changed', 'too-large'])
 
@@ -221,12 +220,18 @@ export class Task implements UploadTask, Fate {
 
   // -- restored uploads -------------------------------------------------------------------------------
 
+  /** What holds up an upload that an earlier page has left: known before there is a row of it, so that none changes. */
+  static readonly holdOf = holdOf
+
   /** Takes over what an earlier page has left. */
-  restore(record: ResumeRecord): void {
+  restore(record: ResumeRecord, hold: Hold | null): void {
     this.record = record
     this.transfer.adopt(record.session, record.first)
     this.#mirrored = record.acked
     this.#handle = record.handle
+    this.#sealed = record.sealed
+    this.#hold = hold
+    this.changed()
   }
 
   /** Asks for each that lacks its file how it stands by now: two at a time, among all other requests. */

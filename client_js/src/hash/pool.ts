@@ -25,7 +25,8 @@ export class HashPool implements Hasher {
   readonly #workers: Worker[] = []
   readonly #waiting = new Map<number, Asked>()
   #broken = false
-  #last = 0
+  /** From 0 on: the first is asked of the first worker. */
+  #last = -1
 
   /** `make` starts one worker; `here` hashes where workers cannot be had. */
   constructor(

@@ -9,7 +9,10 @@ export function startWorker(): Worker {
   return new Worker(new URL('./worker.js', import.meta.url), { type: 'module' })
 }
 
+/** Of one page there are a few workers, all with the same code. */
+let own: string | undefined
+
 function ownWorker(url: string): Worker {
-  const code = new Blob([`import ${JSON.stringify(url)}`], { type: 'text/javascript' })
-  return new Worker(URL.createObjectURL(code), { type: 'module' })
+  own ??= URL.createObjectURL(new Blob([`import ${JSON.stringify(url)}`], { type: 'text/javascript' }))
+  return new Worker(own, { type: 'module' })
 }

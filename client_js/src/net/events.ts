@@ -2,6 +2,7 @@
 export interface ServerEvent {
   readonly event: string
   readonly data: string
+  readonly id?: string
 }
 
 export async function* eventsIn(text: AsyncIterable<string>): AsyncGenerator<ServerEvent> {
@@ -14,7 +15,7 @@ export async function* eventsIn(text: AsyncIterable<string>): AsyncGenerator<Ser
       const valuesOf = (field: string): string[] =>
         lines.filter((line) => line.startsWith(`${field}:`)).map((line) => line.slice(field.length + 1).trimStart())
       const data = valuesOf('data').join('\n')
-      if (data) yield { event: valuesOf('event')[0] ?? 'message', data }
+      if (data) yield { event: valuesOf('event')[0] ?? 'message', data, id: valuesOf('id')[0] }
     }
   }
 }

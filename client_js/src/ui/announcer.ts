@@ -40,6 +40,16 @@ export class Announcer {
     this.#next()
   }
 
+  /** True if a sentence on this topic has yet to be said. */
+  waits(topic: string): boolean {
+    return this.#waiting.has(topic)
+  }
+
+  /** What still waits on this topic is not worth saying any more. */
+  forget(topic: string): void {
+    this.#waiting.delete(topic)
+  }
+
   /** Say nothing more. */
   close(): void {
     this.#cancel?.()

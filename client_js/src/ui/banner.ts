@@ -27,7 +27,7 @@ export class Banner {
     this.#host = host
     const { words } = host
     this.#resume = button('solid', () => host.resumeAll(this.#tasks), words.text('restore.resumeAll'))
-    this.#choose = button('solid', () => host.choose(), words.text('restore.choose'))
+    this.#choose = button('solid', () => host.choose(), words.count('restore.choose', 2))
     const discard = button('quiet', () => host.discard(this.#tasks), words.text('restore.discard'))
     this.element = h(
       'section',
@@ -49,12 +49,13 @@ export class Banner {
     const list = new Intl.ListFormat(words.lang, { type: 'conjunction' })
     const more = found.length - names.length
     if (more > 0) names.push(words.count('restore.more', more))
-    const needsFile = found.some((task) => task.state === 'needs-file')
+    const lacking = found.filter((task) => task.state === 'needs-file').length
     setText(this.#title, words.count('restore.title', found.length))
-    const hint = needsFile ? ` ${words.text('restore.hint')}` : ''
+    const hint = lacking > 0 ? ` ${words.count('restore.hint', lacking)}` : ''
     setText(this.#text, `${list.format(names)}. ${words.text('restore.text')}${hint}`)
-    this.#resume.hidden = found.every((task) => task.state === 'needs-file')
-    this.#choose.hidden = !needsFile
+    this.#resume.hidden = lacking === found.length
+    this.#choose.hidden = lacking === 0
+    setText(this.#choose, words.count('restore.choose', lacking))
     this.#choose.className = this.#resume.hidden ? 'solid' : 'quiet'
   }
 }

@@ -35,7 +35,7 @@ export function mapText(cells: Uint8Array, words: Words): string {
   const number = (n: number) => words.formats.number(n)
   const total = number(cells.length)
   const stored = cells.reduce((sum, cell) => sum + (isStored(cell) ? 1 : 0), 0)
-  if (stored === cells.length) return words.text('map.complete', { total })
+  if (stored === cells.length) return words.count('map.complete', cells.length)
   const said = [words.text('map.text', { stored: number(stored), total })]
   const flying = runsOf(cells, (cell) => cell === CELL.inFlight)
   const gaps = runsOf(cells, (cell) => !isStored(cell) && cell !== CELL.inFlight)

@@ -4,7 +4,7 @@ import { CELL, type UploadTask } from '../core/types.js'
 import { cellText, type Grid, gridOf, lanesOf, mapText } from './cells.js'
 import { h, setAttribute, setText } from './dom.js'
 import type { Words } from './i18n/index.js'
-import { Palette } from './palette.js'
+import { blank, Palette } from './palette.js'
 
 /** What the legend names, in the order of the values of `CELL`. */
 const KINDS = ['empty', 'inFlight', 'partly', 'stored', 'verified', 'resent', 'failed'] as const
@@ -84,19 +84,9 @@ export class ChunkMap {
   /** Draws anew, as after another width or other colours. */
   draw(): void {
     const width = this.#canvas.clientWidth
-    const context = this.#canvas.getContext('2d')
-    if (width === 0 || !context) return
-    const rows = this.#lay(width)
-    const height = rows * this.#pitch
-    const scale = devicePixelRatio || 1
-    const wanted = [Math.round(width * scale), Math.round(height * scale)] as const
-    if (this.#canvas.width !== wanted[0] || this.#canvas.height !== wanted[1]) {
-      ;[this.#canvas.width, this.#canvas.height] = wanted
-      this.#canvas.style.setProperty('height', `${height}px`)
-    }
-    context.setTransform(scale, 0, 0, scale, 0, 0)
-    context.clearRect(0, 0, width, height)
-    this.#paint(context)
+    if (width === 0) return
+    const context = blank(this.#canvas, width, this.#lay(width) * this.#pitch)
+    if (context) this.#paint(context)
   }
 
   /** Chooses the size of cells so that all fit; returns how many rows they take. */

@@ -1,4 +1,4 @@
-/** The colours of lanes and of what befalls requests, as the style sheet has them: a canvas reads them off elements. */
+/** What is drawn on, and with: canvases, and the colours of the style sheet, which a canvas reads off elements. */
 
 import { h } from './dom.js'
 
@@ -9,6 +9,21 @@ const OTHERS = ['failed', 'stopped', 'muted', 'line', 'stored', 'inFlight'] as c
 export type Colours = Readonly<Record<(typeof OTHERS)[number], string>> & {
   /** Of a lane, counted from 0. */
   lane(lane: number): string
+}
+
+/** A canvas of this size, empty, to be drawn on in pixels of the page; null where it cannot be seen. */
+export function blank(canvas: HTMLCanvasElement, width: number, height: number): CanvasRenderingContext2D | null {
+  const context = canvas.getContext('2d')
+  if (width === 0 || !context) return null
+  const scale = devicePixelRatio || 1
+  const wanted = [Math.round(width * scale), Math.round(height * scale)] as const
+  if (canvas.width !== wanted[0] || canvas.height !== wanted[1]) {
+    ;[canvas.width, canvas.height] = wanted
+    canvas.style.setProperty('height', `${height}px`)
+  }
+  context.setTransform(scale, 0, 0, scale, 0, 0)
+  context.clearRect(0, 0, width, height)
+  return context
 }
 
 export class Palette {

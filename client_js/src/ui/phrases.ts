@@ -138,7 +138,10 @@ function sentenceOf(view: TaskView, words: Words, now: number): string {
   const said = words.text(isLate ? 'say.cancelledLate' : `say.${state}`, { done, size: formats.bytes(view.size) })
   if (state === 'needs-file' && view.warning) return `${detour(view.warning, words)} ${said}`
   const wait = state === 'waiting' && view.retryAt !== undefined ? (view.retryAt - now) / 1000 : 0
-  return wait > 0 ? `${said} ${words.text('net.retryIn', { time: formats.duration(wait) })}.` : said
+  if (wait <= 0) return said
+  const next = words.text('net.retryIn', { time: formats.duration(wait) })
+  // "Sek." has the full stop of the sentence by itself.
+  return `${said} ${next}${next.endsWith('.') ? '' : '.'}`
 }
 
 /** What was in the way, and that it goes on around it. */
@@ -150,6 +153,10 @@ function detour({ code, name = '', bytes = 0 }: Warning, words: Words): string {
 export function explain(error: UploadError, words: Words): string {
   const byProblem = `problem.${error.problem}`
   if (error.problem && words.has(byProblem)) return words.text(byProblem, { detail: error.message })
+  const { limit } = error
+  if (error.problem === 'upload-too-large' && limit) {
+    return words.text('error.too-large-by', { size: words.formats.bytes(limit) })
+  }
   const byCode = `error.${error.code}`
   return words.text(words.has(byCode) ? byCode : 'error.unknown', { status: String(error.status ?? '–') })
 }

@@ -67,7 +67,6 @@ export class Row {
   #isLoading = false
   #seen: TaskView | undefined
   #actions = ''
-  #sure: ReturnType<typeof setTimeout> | undefined
 
   constructor(task: UploadTask, host: RowHost) {
     this.task = task
@@ -199,11 +198,18 @@ export class Row {
     this.#actions = key
     const focused = (this.#buttons.getRootNode() as ShadowRoot).activeElement
     const hadFocus = focused !== null && this.#buttons.contains(focused)
-    clearTimeout(this.#sure)
-    const made: HTMLElement[] = actions.map((action) => this.#button(action))
+    // What stays is the same element: a click is lost on one that is put in the place of another meanwhile.
+    const kept = new Map(
+      [...this.#buttons.children].map((one) => [one.getAttribute('data-action'), one as HTMLElement]),
+    )
+    const made: HTMLElement[] = actions.map((action) => kept.get(action) ?? this.#button(action))
     if (url) made.unshift(this.#download(url))
-    this.#buttons.replaceChildren(...made)
-    if (hadFocus) (made[0] ?? this.#more).focus()
+    for (const old of kept.values()) if (!made.includes(old)) old.remove()
+    for (const [at, one] of made.entries()) {
+      const place = this.#buttons.children[at] ?? null
+      if (place !== one) this.#buttons.insertBefore(one, place)
+    }
+    if (hadFocus && !this.#buttons.contains(focused)) (made[0] ?? this.#more).focus()
   }
 
   #download(url: string): HTMLAnchorElement {
@@ -235,7 +241,7 @@ export class Row {
     asked.classList.add('sure')
     asked.append(label)
     setAttribute(asked, 'aria-label', this.#on('sure'))
-    this.#sure = setTimeout(() => {
+    setTimeout(() => {
       label.remove()
       asked.classList.remove('sure')
       setAttribute(asked, 'aria-label', this.#on('cancel'))
@@ -256,6 +262,8 @@ function markOf(phrase: Phrase): IconName {
 
 /** A name in two pieces, so that a narrow row cuts its middle and keeps its end. */
 function halves(name: string): [HTMLElement, HTMLElement] {
-  const cut = name.length > 16 ? name.length - 9 : name.length
+  let cut = name.length > 16 ? name.length - 9 : name.length
+  // Letters of some scripts are joined, and an emoji is several units: these are not torn apart.
+  while (cut < name.length && name.charCodeAt(cut) > 0x7e) cut += 1
   return [h('span', { class: 'head' }, name.slice(0, cut)), h('span', { class: 'tail' }, name.slice(cut))]
 }

@@ -75,8 +75,8 @@ button:disabled { cursor: default; opacity: 0.55; }
 :host([panel=dock]) .body { gap: 0.5rem; padding: 0.75rem; max-height: calc(100vh - 6rem); overflow: auto; }
 :host([panel=dock]) .drop .drop-button { display: flex; align-items: center; justify-content: center; gap: 0.6rem; min-height: 3rem; padding: 0.5rem; }
 :host([panel=dock]) .drop-button .icon { width: 1.25rem; height: 1.25rem; }
-:host([panel=dock]) .drop-button .title { font-size: 0.9375rem; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
-:host([panel=dock]) :is(.hint, .folder-button, .summary, .filters) { display: none; }
+:host([panel=dock]) .drop-button .title { font-size: 0.9375rem; }
+:host([panel=dock]) :is(.hint, .folder-button, .summary, .filters, .tools:not(:has(.all > :not([hidden])))) { display: none; }
 
 @container (max-width: 560px) {
   .drop-button, [data-empty=true] .drop-button { min-height: 9.5rem; padding-inline: 1rem; }

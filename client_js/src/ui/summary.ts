@@ -10,8 +10,11 @@ export function summary(snapshot: Snapshot, open: number, share: number, words: 
   // What rests has no speed, whatever it was a moment ago.
   const bytesPerSecond = snapshot.counts.uploading ? snapshot.totals.bytesPerSecond : 0
   if (open === 0) {
-    const done = snapshot.counts.done ?? 0
-    return done > 0 ? words.count('totals.done', done) : words.text('totals.idle')
+    const { done = 0, failed = 0 } = snapshot.counts
+    const ended = done > 0 ? [words.count('totals.done', done)] : []
+    // What has failed may have been scrolled away.
+    if (failed > 0) ended.push(words.count('totals.failed', failed))
+    return joined(ended) || words.text('totals.idle')
   }
   const said = [words.count('totals.open', open), words.formats.percent(share)]
   if (bytesPerSecond > 0) said.push(words.formats.speed(bytesPerSecond))

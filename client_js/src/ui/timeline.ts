@@ -3,8 +3,8 @@
 import type { UploadTask } from '../core/types.js'
 import { h, setAttribute, setText } from './dom.js'
 import type { Words } from './i18n/index.js'
-import { type Colours, Palette } from './palette.js'
-import { type Bar, barText, paceOf, type Times, timesOf, timesText } from './times.js'
+import { blank, type Colours, Palette } from './palette.js'
+import { type Bar, barText, paceOf, peakOf, type Times, timesOf, timesText } from './times.js'
 
 /** Pixels of a track, of the bar within it, of the room for its number, of the curve of the speed. */
 const TRACK = 14
@@ -88,17 +88,8 @@ export class Timeline {
   /** Draws anew, as after another width or other colours. */
   draw(): void {
     const width = this.#canvas.clientWidth
-    const context = this.#canvas.getContext('2d')
-    if (width === 0 || !context) return
-    const height = this.#times.lanes * TRACK + CURVE + 8
-    const scale = devicePixelRatio || 1
-    const wanted = [Math.round(width * scale), Math.round(height * scale)] as const
-    if (this.#canvas.width !== wanted[0] || this.#canvas.height !== wanted[1]) {
-      ;[this.#canvas.width, this.#canvas.height] = wanted
-      this.#canvas.style.setProperty('height', `${height}px`)
-    }
-    context.setTransform(scale, 0, 0, scale, 0, 0)
-    context.clearRect(0, 0, width, height)
+    const context = blank(this.#canvas, width, this.#times.lanes * TRACK + CURVE + 8)
+    if (!context) return
     const colours = this.#palette.read()
     this.#tracks(context, colours, width)
     this.#curve(context, colours, width)
@@ -142,8 +133,9 @@ export class Timeline {
     const bins = Math.max(8, Math.floor((width - MARGIN) / STEP))
     const { stored, flying } = paceOf(this.#times, bins)
     const sums = stored.map((bytes, at) => bytes + (flying[at] ?? 0))
-    const most = Math.max(...stored, ...sums)
-    setText(this.#most, most > 0 ? this.#words.text('time.most', { speed: this.#words.formats.speed(most) }) : '')
+    const most = Math.max(...sums)
+    const peak = this.#words.formats.speed(peakOf(this.#times, bins))
+    setText(this.#most, most > 0 ? this.#words.text('time.most', { speed: peak }) : '')
     context.fillStyle = colours.line
     context.fillRect(MARGIN, top + CURVE - 1, width - MARGIN, 1)
     if (most <= 0) return

@@ -75,18 +75,34 @@ export function paceOf(
   return { stored, flying }
 }
 
+function secondsOf({ bars, from, to }: Times): number {
+  return (to - Math.max(from, bars[0]?.since ?? from)) / 1000
+}
+
+/** Bytes per second from the first request on; 0 while none has ended. */
+export function averageOf(times: Times): number {
+  const seconds = secondsOf(times)
+  const bytes = times.bars.reduce((sum, bar) => sum + (bar.kind === 'flying' ? 0 : bar.bytes), 0)
+  return seconds > 0 ? bytes / seconds : 0
+}
+
+/** The most bytes per second: a request that fills a part of one bin only was no slower for that. */
+export function peakOf(times: Times, bins: number): number {
+  const { stored, flying } = paceOf(times, bins)
+  return Math.max(averageOf(times), ...stored.map((bytes, at) => bytes + (flying[at] ?? 0)))
+}
+
 /** The timeline in a sentence or two: how many requests, over which time, what went wrong, how fast. */
 export function timesText(times: Times, words: Words): string {
   const over = times.bars.filter((bar) => bar.kind !== 'flying')
   if (times.bars.length === 0) return words.text('time.none')
   const { formats } = words
   const failed = over.filter((bar) => bar.kind === 'failed').length
-  const begins = Math.max(times.from, times.bars[0]?.since ?? times.from)
-  const seconds = (times.to - begins) / 1000
-  const bytes = over.reduce((sum, bar) => sum + bar.bytes, 0)
+  const seconds = secondsOf(times)
+  const average = averageOf(times)
   const faults = failed > 0 ? words.count('time.faults', failed) : words.text('time.noFaults')
   const said = [words.count('time.requests', over.length, { time: whole(formats.moment(seconds)), faults })]
-  if (bytes > 0 && seconds > 0) said.push(words.text('time.average', { speed: whole(formats.speed(bytes / seconds)) }))
+  if (average > 0) said.push(words.text('time.average', { speed: whole(formats.speed(average)) }))
   return said.join(' ')
 }
 

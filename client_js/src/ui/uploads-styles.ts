@@ -64,7 +64,7 @@ export const STYLES = `
 
 .dock { position: relative; }
 .dock-head { display: flex; width: 100%; align-items: center; justify-content: space-between; gap: 1rem; padding: 0.7rem 1rem;
-  border: 0; background: none; font-weight: 600; }
+  border: 0; background: none; font-weight: 600; text-align: start; }
 .dock .bar { height: 3px; margin: 0; border-radius: 0; }
 .dock .acked { background: var(--_accent); }
 .folded .dock-head .icon { rotate: 180deg; }
@@ -92,5 +92,6 @@ export const STYLES = `
 @media (forced-colors: active) {
   .bar { border: 1px solid CanvasText; }
   .bar .acked { background: Highlight; forced-color-adjust: none; }
+  .chip[aria-pressed=true] { forced-color-adjust: none; color: SelectedItemText; background: SelectedItem; }
 }
 `

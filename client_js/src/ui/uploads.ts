@@ -66,7 +66,7 @@ export class Uploads {
     this.#tools = new Tools(words, uploader, (filter) => this.#choose(filter))
     this.#list = new List({ words, after: host.after, act: (task, action) => this.#act(task, action) })
     this.#announcer = new Announcer((sentence) => host.say(sentence))
-    this.#news = new News(this.#announcer, words)
+    this.#news = new News(this.#announcer, words, uploader.tasks)
   }
 
   /** Puts everything where it belongs; `isFolded` is null where the panel does not float. */

@@ -28,6 +28,36 @@ test('a worker tells how far it is with a whole file, and can be stopped', async
   pool.close()
 })
 
+test('the worker that is at it is the one that is stopped', async () => {
+  const asked: Ask[][] = []
+  const listening = (): Worker => {
+    const worker = make()
+    const mine: Ask[] = []
+    asked.push(mine)
+    const post = worker.postMessage.bind(worker)
+    worker.postMessage = (ask: Ask) => {
+      mine.push(ask)
+      post(ask)
+    }
+    return worker
+  }
+  const pool = new HashPool(listening, async () => sha256, 2)
+  for (let times = 0; times < 3; times += 1) {
+    const stop = new AbortController()
+    const stopped = pool.whole(new Blob([new Uint8Array(64 * MIB)]), {
+      signal: stop.signal,
+      onProgress: () => stop.abort(),
+    })
+    await expect(stopped).rejects.toMatchObject({ name: 'AbortError' })
+  }
+  pool.close()
+  const kinds = asked.map((one) => one.map(({ id, kind }) => `${kind} ${id}`))
+  expect(kinds).toEqual([
+    ['whole 0', 'stop 0', 'whole 2', 'stop 2'],
+    ['whole 1', 'stop 1'],
+  ])
+})
+
 test('what is stopped is read no further', async () => {
   const worker = make()
   const told: Told[] = []

@@ -118,6 +118,57 @@ test('a failure is told with its reason', () => {
   expect(said[1]?.[1]).toMatch(/^film.mkv has failed. The server has no room left./)
 })
 
+test('what ends before it was ever seen is told all the same; what had ended before is not', () => {
+  const uploader = new ScriptedUploader()
+  uploader.put('old.bin', 10, { state: 'failed', error: failure('quota') })
+  const news = new News(announcer, new Words('en'), uploader.tasks)
+  uploader.put('big.bin', 1000, { state: 'failed', error: failure('too-large') })
+  uploader.put('note.txt', 0, { state: 'done' })
+  news.update(uploader.tasks, uploader.connection)
+  clock.pass(60_000)
+  expect(said.map(([, sentence]) => sentence)).toEqual([
+    expect.stringMatching(/^big.bin has failed/),
+    'note.txt is uploaded.',
+  ])
+})
+
+test('what a reload left behind has not begun; with its file it goes on', () => {
+  const uploader = new ScriptedUploader()
+  const news = new News(announcer, new Words('en'))
+  const task = uploader.put('film.mkv', 1000, { state: 'needs-file' })
+  news.update(uploader.tasks, uploader.connection)
+  clock.pass(PACE)
+  expect(said).toEqual([])
+  task.set({ state: 'uploading' })
+  news.update(uploader.tasks, uploader.connection)
+  expect(said.map(([, sentence]) => sentence)).toEqual(['The upload of film.mkv goes on.'])
+})
+
+test('what the browser may still read goes on by itself, and is told so, however many there are', () => {
+  const uploader = new ScriptedUploader()
+  const news = new News(announcer, new Words('en'))
+  for (const name of ['a', 'b', 'c']) uploader.put(name, 1000, { state: 'preparing', progress: { acked: 400 } })
+  news.update(uploader.tasks, uploader.connection)
+  expect(said.map(([, sentence]) => sentence)).toEqual(['3 uploads go on.'])
+})
+
+test('files that come in batches are counted together, and no progress is told of what is over', () => {
+  const uploader = new ScriptedUploader()
+  const news = new News(announcer, new Words('en'))
+  announcer.tell('other', 'other')
+  for (const batch of [200, 100]) {
+    for (let n = 0; n < batch; n += 1) uploader.put(`${batch}-${n}.jpg`, 10, { state: 'uploading' })
+    news.update(uploader.tasks, uploader.connection)
+  }
+  for (const task of uploader.tasks) task.set({ progress: { acked: 9 } })
+  news.update(uploader.tasks, uploader.connection)
+  for (const task of uploader.tasks) task.set({ state: 'done' })
+  news.update(uploader.tasks, uploader.connection)
+  clock.pass(60_000)
+  const sentences = said.map(([, sentence]) => sentence)
+  expect(sentences).toEqual(['other', '300 uploads have begun.', 'All 300 uploads are finished.'])
+})
+
 test('quarters', () => {
   expect([0, 0.249, 0.25, 0.5, 0.74, 1].map(quarter)).toEqual([0, 0, 25, 50, 50, 75])
 })

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest'
 import { gradientOf } from '../../demo/entry.js'
 import { Everyone, type UploadRow } from '../../demo/everyone.js'
-import { EventParser } from '../../demo/stream.js'
 
 const ROW: UploadRow = {
   id: 'a',
@@ -18,21 +17,6 @@ const ROW: UploadRow = {
   active_at: 2,
   expires_at: 602,
 }
-
-test('events come in pieces of any size, and each is told once', () => {
-  const text =
-    'retry: 2000\n\nid: 7\nevent: created\ndata: {"id":"a"}\n\n: alive\n\nid: 9\nevent: progress\ndata: {"id":\ndata: "a"}\n\n'
-  for (let size = 1; size < text.length; size += 1) {
-    const parser = new EventParser()
-    const events = []
-    for (let at = 0; at < text.length; at += size) events.push(...parser.push(text.slice(at, at + size)))
-    expect(events).toEqual([
-      { name: 'created', data: '{"id":"a"}' },
-      { name: 'progress', data: '{"id":\n"a"}' },
-    ])
-    expect(parser.lastId).toBe('9')
-  }
-})
 
 test('an upload is followed from its begin to its end', () => {
   const everyone = new Everyone()

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { UploadTask } from '../../src/core/types.js'
-import { Words } from '../../src/ui/i18n/index.js'
+import { loadLanguage, Words } from '../../src/ui/i18n/index.js'
 import { phraseOf, shareOf } from '../../src/ui/phrases.js'
 import { matched } from '../../src/ui/picking.js'
 import { summary } from '../../src/ui/summary.js'
@@ -31,6 +31,18 @@ test('waiting counts down to the next try', () => {
   const task = new ScriptedUploader().put('film.mkv', 1e9, { state: 'waiting', retryAt: 12_000 })
   expect(plain(phraseOf(task.view, en, 5000).sentence)).toMatch(/Next try in 7 sec\.$/)
   expect(phraseOf(task.view, en, 13_000).sentence).not.toContain('Next try')
+})
+
+test('an abbreviation ends the sentence with its own full stop', async () => {
+  await loadLanguage('de')
+  const task = new ScriptedUploader().put('film.mkv', 1e9, { state: 'waiting', retryAt: 12_000 })
+  expect(plain(phraseOf(task.view, new Words('de'), 5000).sentence)).toMatch(/Nächster Versuch in 7 Sek\.$/)
+})
+
+test('how large a file may be is said with the refusal', () => {
+  const error = failure('too-large', { problem: 'upload-too-large', limit: 42e6 })
+  const task = new ScriptedUploader().put('film.mkv', 1e9, { state: 'failed', error })
+  expect(plain(phraseOf(task.view, en, 0).sentence)).toMatch(/^The file is larger than 42 MB, the most/)
 })
 
 test('what the worker has behind it is the progress after the last byte', () => {

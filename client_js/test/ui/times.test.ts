@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Lane, Sending } from '../../src/core/types.js'
 import { Words } from '../../src/ui/i18n/index.js'
-import { barText, paceOf, timesOf, timesText } from '../../src/ui/times.js'
+import { averageOf, barText, paceOf, peakOf, timesOf, timesText } from '../../src/ui/times.js'
 import './english.js'
 
 const en = new Words('en')
@@ -65,4 +65,14 @@ test('requests are told in words', () => {
     'lane 2 · 1 MB · stored in 9.9 sec · try 2',
     'lane 2 · 1 MB · on its way for 1 sec',
   ])
+})
+
+test('no peak is lower than the average: a short request fills a part of its column only', () => {
+  const history = [
+    { lane: 0, start: 0, end: 1e6, since: 10_000, until: 10_050, outcome: 'stored', stored: 1e6 },
+  ] as const
+  const times = timesOf(history, [], 10_050)
+  expect(averageOf(times)).toBe(20e6)
+  expect(peakOf(times, 8)).toBe(20e6)
+  expect(Math.max(...paceOf(times, 8).stored)).toBeLessThan(20e6)
 })

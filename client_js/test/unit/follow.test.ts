@@ -19,8 +19,8 @@ test('events are read whatever the pieces that they come in', async () => {
     const found: ServerEvent[] = []
     for await (const event of eventsIn(texts(...parts))) found.push(event)
     expect(found).toEqual([
-      { event: 'state', data: '{"a":\n1}' },
-      { event: 'done', data: 'x' },
+      { event: 'state', data: '{"a":\n1}', id: '1' },
+      { event: 'done', data: 'x', id: undefined },
     ])
   }
 })

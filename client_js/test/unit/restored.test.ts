@@ -40,6 +40,53 @@ test('the row says what is stored, and not what the page remembers: one question
   expect(elsewhere?.state).toBe('needs-file') // it is no tab's as long as nobody gives the file
 })
 
+test('it stands from the beginning as it will: no button of it comes and goes', async () => {
+  const before = world.tab()
+  await before.add([film()])
+  await world.run(2500)
+  await before[Symbol.asyncDispose]()
+  const page = world.tab()
+  const seen: string[] = []
+  page.on('added', ({ tasks }) => seen.push(...tasks.map((task) => task.state)))
+  page.on('state', ({ to }) => seen.push(to))
+  await page.restore()
+  await world.run(100)
+  expect(seen).toEqual(['needs-file'])
+})
+
+test.each([
+  ['prompt', ['needs-permission']],
+  ['granted', ['queued', 'preparing', 'uploading']],
+])('leave to read is known before there is a row: %s', async (leave, states) => {
+  const handle = { queryPermission: async () => leave, getFile: async () => film() } as unknown as FileSystemFileHandle
+  const before = world.tab()
+  await before.add([film({ handle })])
+  await world.run(2500)
+  await before[Symbol.asyncDispose]()
+  const page = world.tab()
+  const seen: string[] = []
+  page.on('added', ({ tasks }) => seen.push(...tasks.map((task) => task.state)))
+  page.on('state', ({ to }) => seen.push(to))
+  await page.restore()
+  await world.run(100)
+  expect(seen).toEqual(states)
+})
+
+test('a handle that cannot be asked costs the file, not what else is left', async () => {
+  const [task] = await comeBack(() => undefined, [film({ handle: {} as FileSystemFileHandle })])
+  await world.run(100)
+  expect(task?.state).toBe('needs-file')
+  expect(task?.view.warning?.code).toBe('file-gone')
+})
+
+test('asked for twice at once, what is left comes back once', async () => {
+  await comeBack()
+  const page = world.tab()
+  const [first, second] = await Promise.all([page.restore(), page.restore()])
+  expect(first).toHaveLength(1)
+  expect(second).toEqual([])
+})
+
 test('one that is done meanwhile says so', async () => {
   const [task] = await comeBack(() => {
     const file = world.server.file('film')

@@ -347,13 +347,59 @@ test('the pieces are drawn in the colours of the legend', async () => {
   expect(colour('stored')).not.toBe(colour('failed'))
 })
 
+test('a button that stays is the same element: it keeps the focus, and a click that has begun', async () => {
+  const task = uploader.put('a.bin', 10, { state: 'waiting', progress: { acked: 5 } })
+  await drawn()
+  const cancel = one('[data-action=cancel]')
+  one('[data-action=cancel]').click()
+  cancel.focus()
+  task.set({ state: 'uploading' })
+  await drawn()
+  expect(one('[data-action=cancel]')).toBe(cancel)
+  expect(root().activeElement).toBe(cancel)
+  expect(all('.actions > *').map((button) => button.dataset.action)).toEqual(['pause', 'cancel'])
+  cancel.click()
+  expect(task.calls).toEqual(['cancel'])
+  task.set({ state: 'waiting' })
+  await drawn()
+  expect(all('.actions > *').map((button) => button.dataset.action)).toEqual(['now', 'pause', 'cancel'])
+})
+
+test('where one upload lacks its file, one file is asked for', async () => {
+  uploader.put('a.bin', 10, { state: 'needs-file' })
+  await drawn()
+  const buttons = all('.banner button').filter((button) => !button.hidden)
+  expect(buttons.map((button) => button.textContent)).toEqual(['Choose the file again', 'Discard'])
+  expect(text('.banner p')).toMatch(/Choose the same file again, or drop it here\.$/)
+})
+
+test('a long name is cut in two where no letter is joined to its neighbour', async () => {
+  const names = [
+    'a-long-name-of-a-film.tar.gz',
+    'a-long-name-of-a-fil\u{1f600}😀😀.mkv',
+    'قائمة الملفات تقرير سنوي.pdf',
+    'ファイルの名前がとても長い場合の例',
+  ]
+  for (const name of names) uploader.put(name, 10, { state: 'done' })
+  await drawn()
+  expect(all('.file').map((file) => file.textContent)).toEqual(names)
+  expect(all('.tail').map((tail) => tail.textContent)).toEqual(['lm.tar.gz', '.mkv', ' سنوي.pdf', ''])
+})
+
+test('what has failed is not called done', async () => {
+  uploader.put('a.bin', 10, { state: 'done' })
+  uploader.put('b.bin', 10, { state: 'failed', error: failure('quota') })
+  await drawn()
+  expect(text('.summary').replaceAll('\u00a0', ' ')).toBe('1 file done · 1 failed')
+})
+
 test('after a reload three ways to go on are offered', async () => {
   const handle = uploader.put('a.bin', 10, { state: 'needs-permission' })
   const lost = uploader.put('b.bin', 10, { state: 'needs-file' })
   await drawn()
   expect(text('.banner h2')).toBe('2 uploads are not finished')
   const buttons = all('.banner button').filter((button) => !button.hidden)
-  expect(buttons.map((button) => button.textContent)).toEqual(['Resume all', 'Choose the files again', 'Discard'])
+  expect(buttons.map((button) => button.textContent)).toEqual(['Resume all', 'Choose the file again', 'Discard'])
   buttons[0]?.click()
   expect(handle.calls).toEqual(['resume'])
   lost.answer = 'mismatch'

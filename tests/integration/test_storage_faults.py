@@ -124,6 +124,24 @@ async def test_whichever_operation_fails_nothing_is_lost(
 
 
 @pytest.mark.anyio
+@LAYOUTS
+async def test_what_was_removed_does_not_come_back_with_the_power(layout: Layout) -> None:
+    for seed in range(10):
+        fs = SimFs()
+        storage = simulated(fs)
+        plan = make_plan(layout, PIECES)
+        for copy, piece in zip(plan.copies, PIECES, strict=True):
+            await put(storage, layout, copy.key, piece)
+        blob = await finish(storage, plan)
+        await storage.remove(blob.ref, ID)
+        fs.cut(Random(seed))
+        again = simulated(fs)
+        for gone in (again.stat(blob.ref), again.manifest(ID)):
+            with pytest.raises(NotFound):
+                await gone
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC])
 async def test_a_fault_while_a_writer_is_left_behind_is_told_and_is_no_damage(code: int) -> None:
     plan = make_plan(Layout.FLAT, PIECES)

@@ -29,6 +29,7 @@ from onward.ports import Caller
 from onward.put.command import put
 from onward.server.child import set_up_logging, watch_parent
 from onward.server.supervise import run_server
+from onward.wire import views
 
 OPERATOR: Final = Caller(operator=True)
 WORDS: Final = ("receiving", "verifying", "done", "failed", "expired", "cancelled")
@@ -163,6 +164,7 @@ def show(upload: str, **flags: Any) -> None:
                     msgspec.json.encode(
                         {
                             "summary": row,
+                            "failure": views.failure_of(found),
                             "leads_to": _leads_to(settings, found),
                             "metadata": found.spec.metadata,
                             "declared": found.declared,

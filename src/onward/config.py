@@ -59,7 +59,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     merges: Annotated[int, _doc("Uploads that one worker process verifies at the same time.", ge=1, le=64)] = 2
     verify_deaths: Annotated[
         int,
-        _doc("Worker processes that may die while they verify one upload; it then fails as `worker-died`.", ge=1),
+        _doc(
+            "Worker processes that may die while they verify one upload; it then fails as `worker-died`. SIGKILL counts, whoever sent it; SIGTERM does not.",
+            ge=1,
+        ),
     ] = 5
     log_level: Annotated[str, _doc("One of debug, info, warning, error.", pattern="^(debug|info|warning|error)$")] = (
         "info"
@@ -404,10 +407,8 @@ def _from_text(name: str, text: str, kind: Any) -> Any:
     return text
 
 
-def _decode_path(kind: type, value: Any) -> Any:
-    if kind is Path:
-        return Path(value)
-    raise NotImplementedError(kind)
+def _decode_path(kind: type[Path], value: Any) -> Path:
+    return kind(value)  # paths are all that msgspec asks about: it knows the other types itself
 
 
 def _as_text(value: Any) -> str:

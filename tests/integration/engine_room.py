@@ -17,6 +17,7 @@ from onward.core.types import (
     ClientName,
     Create,
     Declaration,
+    Digest,
     Layout,
     Limits,
     Number,
@@ -309,10 +310,7 @@ class Room:
         size: int | None = -1,
         **said: Any,
     ) -> Outcome:
-        digests = said.pop("digests", ())
-        claimed = (len(data) if body is None else None) if size == -1 else size
-        cmd = Store(target=target, at=Number(number), size=claimed, digests=digests, declared=Declaration(**said))
-        return await self.engine.run(cmd, ME, body or Pieces(*[data] if data else []))
+        return await self._store(Number(number), data, target, body, size, **said)
 
     async def at(
         self,
@@ -324,9 +322,21 @@ class Room:
         size: int | None = -1,
         **said: Any,
     ) -> Outcome:
-        digests = said.pop("digests", ())
+        return await self._store(Offset(offset), data, target, body, size, **said)
+
+    async def _store(
+        self,
+        at: Number | Offset,
+        data: bytes,
+        target: Target,
+        body: Any,
+        size: int | None,
+        *,
+        digests: Sequence[Digest] = (),
+        **said: Any,
+    ) -> Outcome:
         claimed = (len(data) if body is None else None) if size == -1 else size
-        cmd = Store(target=target, at=Offset(offset), size=claimed, digests=digests, declared=Declaration(**said))
+        cmd = Store(target=target, at=at, size=claimed, digests=tuple(digests), declared=Declaration(**said))
         return await self.engine.run(cmd, ME, body or Pieces(*[data] if data else []))
 
     async def seal(self, target: Target = NAME, **words: Any) -> Outcome:

@@ -44,7 +44,7 @@ async def send(engine: Engine, id: UploadId, offset: int, data: bytes, length: i
 async def final(engine: Engine, *sources: UploadId, caller: Caller = ME, **words: Any) -> Upload:
     spec = Spec(sources=sources, owner=caller.owner, metadata={"filename": "f.bin"}, **words)
     outcome = await engine.run(Create(spec=spec, policy=WHOLE), caller)
-    assert outcome.created
+    assert (outcome.created, outcome.fresh) == (True, outcome.upload.sealed is not None)
     return outcome.upload
 
 

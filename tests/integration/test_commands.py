@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Final
 
@@ -73,6 +75,24 @@ def test_the_list_says_where_a_file_is_or_will_be_and_nothing_of_those_that_will
     assert rows["receiving"].endswith(f"  coming -> {server.data}/files/coming")
     assert rows["cancelled"].endswith("  gone"), rows
     assert [rows[state].split()[4] for state in ("receiving", "cancelled")] == ["3", "0"], "its bytes are freed"
+
+
+def test_an_upload_that_gave_way_to_a_later_one_says_so(tmp_path: Path) -> None:
+    with real_server(tmp_path / "data", on_conflict="replace") as server, httpx.Client(base_url=server.base) as client:
+        ids = []
+        for data in (b"old", b"new"):
+            ids.append(client.post("", json={"name": "f.bin"}).json()["id"])
+            assert client.post("/f.bin-1", content=data).status_code == 201
+            assert client.post("/complete", json={"file_unique_name": "f.bin", "total_chunks": 1}).status_code == 202
+            deadline = time.monotonic() + PATIENCE
+            while client.get("/f.bin").json()["state"] != "done":
+                assert time.monotonic() < deadline, server.said()
+                time.sleep(0.02)
+        manifest = httpx.get(f"{server.url}/uploads/{ids[0]}").json()
+        old, new = (json.loads(onward(tmp_path, "show", "--data", str(server.data), id).stdout) for id in ids)
+    assert (manifest["state"], manifest["failure"]["code"]) == ("cancelled", "replaced")
+    assert (old["summary"]["reason"], old["failure"]) == ("cancelled", manifest["failure"])
+    assert (new["summary"]["state"], new["failure"]) == ("done", None)
 
 
 def test_a_worker_says_what_it_works_on_once_it_does(tmp_path: Path) -> None:

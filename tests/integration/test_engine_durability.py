@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
-from onward.core.types import Cancel, Declaration, Declared, Event, UploadId
+from onward.config import JOURNAL, Settings, open_engine
+from onward.core.types import Cancel, Create, Declaration, Declared, Event, Spec, UploadId
 from onward.core.upload import Upload
 from onward.engine import ledger as ledger_module
-from onward.errors import Incomplete, NotFound, OnwardError
-from tests.integration.engine_room import ME, NAME, Room
+from onward.errors import Incomplete, NotFound, OnwardError, StorageFault
+from onward.ports import WHOLE
+from tests.integration.engine_room import ME, NAME, Queue, Room
 
 pytestmark = pytest.mark.anyio
 
@@ -206,3 +209,17 @@ async def test_what_is_cancelled_needs_no_sync_of_its_bytes() -> None:
     await room.chunk(1, b"aaaa")
     await room.engine.run(Cancel(target=NAME), ME)
     assert room.log[-1] == ("removed", False)
+
+
+async def test_an_engine_that_is_closed_leaves_nothing_open(tmp_path: Path) -> None:
+    log = tmp_path / f"{JOURNAL}-wal"
+    async with open_engine(Settings(data=tmp_path), jobs=Queue()) as engine:
+        id = (await engine.run(Create(spec=Spec(name=NAME)), ME)).upload.id
+        async with engine.locks.hold(id, WHOLE, timeout=0):
+            bells = list((tmp_path / "locks" / "run").iterdir())
+            assert len(bells) == 1
+        assert log.stat().st_size
+    assert list((tmp_path / "locks" / "run").iterdir()) == []
+    assert log.stat().st_size == 0, "whoever is last folds it into the journal"
+    with pytest.raises(StorageFault):
+        await engine.run(Create(spec=Spec(name=NAME)), ME)

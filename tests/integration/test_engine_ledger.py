@@ -8,6 +8,7 @@ import pytest
 
 from onward.core.digest import sha256
 from onward.core.types import AnyEvent, Created, Policy, Spec, Stored, UploadId
+from onward.core.upload import Upload
 from onward.engine.ledger import SLICE, Ledger
 from onward.journal.memory import MemoryJournal
 
@@ -37,3 +38,12 @@ async def test_a_long_upload_is_folded_while_others_have_their_turn() -> None:
         group.cancel_scope.cancel()
     assert upload.received_bytes == 4 * len(chunks)
     assert turns >= SLICES
+
+
+async def test_an_upload_that_was_just_begun_is_not_folded_anew() -> None:
+    ledger = Ledger(MemoryJournal(), clock=lambda: 1.0, sync_parts=False, sync_seal=False)
+    upload = Upload(ID)
+    await ledger.begin(upload, [Created(id=ID, spec=Spec(), policy=Policy())], 1.0, sync=False)
+    assert await ledger.load(ID) is upload
+    ledger.forget(ID)
+    assert await ledger.load(ID) is not upload

@@ -319,7 +319,8 @@ async def test_an_upload_that_was_replaced_is_over_and_has_no_file() -> None:
     old = await room.done(b"aaaa")
     await room.create()
     new = await room.done(b"bbbb")
-    assert (await room.engine.view(old.id, ME)).word == "cancelled"
+    replaced = await room.engine.view(old.id, ME)
+    assert (replaced.word, replaced.cause) == ("cancelled", "replaced")
     with pytest.raises(NotFound):
         await room.storage.manifest(old.id)
     assert (await room.engine.view(new.id, ME)).word == "done"

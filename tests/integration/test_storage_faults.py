@@ -123,6 +123,52 @@ async def test_whichever_operation_fails_nothing_is_lost(
     pytest.fail("it never came through")
 
 
+@pytest.mark.anyio
+@LAYOUTS
+async def test_what_was_removed_does_not_come_back_with_the_power(layout: Layout) -> None:
+    for seed in range(10):
+        fs = SimFs()
+        storage = simulated(fs)
+        plan = make_plan(layout, PIECES)
+        for copy, piece in zip(plan.copies, PIECES, strict=True):
+            await put(storage, layout, copy.key, piece)
+        blob = await finish(storage, plan)
+        await storage.remove(blob.ref, ID)
+        fs.cut(Random(seed))
+        again = simulated(fs)
+        for gone in (again.stat(blob.ref), again.manifest(ID)):
+            with pytest.raises(NotFound):
+                await gone
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC])
+async def test_a_fault_while_a_writer_is_left_behind_is_told_and_is_no_damage(code: int) -> None:
+    plan = make_plan(Layout.FLAT, PIECES)
+    for after in range(1_000):
+        fs = SimFs()
+        storage = simulated(fs)
+        for copy, piece in zip(plan.copies, PIECES, strict=True):
+            await put(storage, Layout.FLAT, copy.key, piece)
+        writer = fs.open(flat(ID), os.O_RDWR)
+        assert fs.lock(writer, exclusive=False)  # and never lets go
+        fs.fail(after, code, forever=False)
+        last = fs.operations + after
+        fault = await outcome(finish(storage, plan))
+        assert fault is None or type(fault) is (NoSpace if code == errno.ENOSPC else StorageFault)
+        reached = fs.operations > last
+        fs.heal()
+        blob = await finish(storage, plan)
+        fs.pwritev(writer, [b"late"], 0)
+        assert await whole(storage, blob) == b"".join(PIECES)
+        fs.close(writer)
+        assert fs.open_files == 0
+        await storage.close()
+        if not reached:
+            return
+    pytest.fail("it never came through")
+
+
 async def outcome(work: Awaitable[object]) -> ServerFault | None:
     try:
         await work

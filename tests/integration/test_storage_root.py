@@ -13,6 +13,7 @@ from onward.core.types import Layout
 from onward.errors import AlreadyComplete, NotFound, StorageFault
 from onward.ports import OnConflict
 from onward.storage import naming
+from onward.storage.fs import Fs
 from onward.storage.local import LocalStorage
 from onward.testing.crash import Inline
 from onward.testing.storage_steps import (
@@ -189,3 +190,13 @@ async def test_a_name_too_long_for_the_disk_falls_back(storage: LocalStorage) ->
 async def test_bytes_in_a_name_that_is_no_utf8_do_not_matter(storage: LocalStorage) -> None:
     blob = await publish(storage, some_bytes(10), name="é\\ \n*.bin")
     assert await storage.stat(blob.ref) == 10
+
+
+@pytest.mark.parametrize("path", ["../beside", "a/../../beside", ".", "a//b", "/etc/passwd", "a/"])
+def test_no_path_leads_out_of_the_root_or_is_written_in_two_ways(tmp_path: Path, path: str) -> None:
+    (tmp_path / "beside").touch()
+    fs = Fs(tmp_path / "root")
+    fs.mkdir("a")
+    with pytest.raises(OSError, match="Invalid argument"):
+        fs.open(path, os.O_RDONLY)
+    fs.shut()

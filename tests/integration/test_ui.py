@@ -194,7 +194,7 @@ async def faulty(bench: Bench) -> AsyncIterator[Driver]:
 
 
 async def test_a_request_is_delayed_or_fails_as_the_draw_says() -> None:
-    luck = Luck(0.6, 0.9, 0.2)
+    luck = Luck(0.6, 0.9, 0.2, 0.2)
     bench = luck.bench()
     bench.set(Faults(fail=0.5, delay_ms=250))
     async with faulty(bench) as driver:
@@ -204,8 +204,12 @@ async def test_a_request_is_delayed_or_fails_as_the_draw_says() -> None:
         assert luck.now == 0.5
         assert (await driver.send("GET", "/uploads")).status == 200
         assert (await driver.send("OPTIONS", "/upload/a-1")).status == 204
+        assert (await driver.send("GET", f"/files/{'0' * 32}/content")).status == 404
         assert luck.now == 0.5
-    assert (bench.view().failed, bench.view().dropped) == (1, 0)
+        with pytest.raises(Exception, match="made to fail"):
+            await driver.send("GET", "/upload/a")
+        assert luck.now == 0.75
+    assert (bench.view().failed, bench.view().dropped) == (2, 0)
 
 
 async def test_a_connection_is_cut_inside_the_body() -> None:

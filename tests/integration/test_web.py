@@ -259,6 +259,27 @@ async def test_a_list_can_say_where_the_bytes_are(driver: Driver) -> None:
     assert [row["map"] for row in (await driver.send("GET", "/uploads?map=false")).json()["uploads"]] == [None, None]
 
 
+async def test_a_list_shows_no_bytes_of_what_ended_while_it_was_made(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_, over, forgotten = [await store(driver, name) for name in ("open", "over", "forgotten")]
+    engine = engine_of(driver)
+    page = engine.catalog.page
+
+    async def then_some_end(**asked: Any) -> Any:
+        found = await page(**asked)
+        for id in (over, forgotten):
+            await engine.run(Cancel(target=id), Caller(operator=True))
+        await engine.journal.drop(forgotten)
+        engine.ledger.forget(forgotten)
+        return found
+
+    monkeypatch.setattr(engine.catalog, "page", then_some_end)
+    rows = (await driver.send("GET", "/uploads?map=true")).json()["uploads"]
+    assert {row["id"] for row in rows} == {open_, over, forgotten}
+    assert {row["id"] for row in rows if row["map"] is not None} == {open_}
+
+
 async def test_the_server_as_a_whole_is_shown_to_operators() -> None:
     settings = Settings(token=TOKEN["Authorization"].removeprefix("Bearer "), min_free=1 << 20)
     async with running(application(settings)) as driver:

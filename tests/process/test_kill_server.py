@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import os
 import random
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.integration.real_server import RealServer, real_server
-from tests.process.client import Client, History, Source, await_moment, check, check_file
+from tests.process.client import Client, History, Source, check_file
+from tests.process.disasters import survive
 from tests.process.processes import are_gone, children, kill, until, worker_of
 
 CLIENTS = 4
 CHUNK = 128 << 10
-MOMENTS = ("chunk", "complete", "merge")
-
-
-def _keep_sending(client: Client, number: int) -> None:
-    """File after file, flat and numbered in turn, until it is enough."""
-    turn = 0
-    while not client.enough.is_set():
-        client.deliver(_source(number, turn), wait=False)
-        turn += 1
 
 
 def _source(client: int, turn: int) -> Source:
@@ -43,30 +33,9 @@ def _kill(server: RealServer, draw: random.Random) -> list[Any]:
 
 def _storm(tmp_path: Path, seed: int, kills: int) -> None:
     draw = random.Random(seed)
-    history = History()
-    with real_server(tmp_path / "data", sweep_every=1) as server, ThreadPoolExecutor(CLIENTS) as pool:
-        client = Client(server.port, history)
-        sending = [pool.submit(_keep_sending, client, number) for number in range(CLIENTS)]
-        ended: list[Any] = []
-        try:
-            for turn in range(kills):
-                await_moment(history, MOMENTS[turn % len(MOMENTS)], sending)
-                time.sleep(draw.choice([0, 0.003, 0.03, 0.3]) * draw.random())
-                ended += _kill(server, draw)
-                server.start()
-                check(server, history, latest=4 * CLIENTS)
-        finally:
-            client.enough.set()
-        for sent in sending:
-            sent.result()
-        client.enough.clear()
-        for source in history.sources.values():
-            client.deliver(source)
-            check_file(server, source)
-        check(server, history)
-        print(f"{len(history.sources)} files, {history.unknown} requests without an answer, {kills} kills")
-        assert history.done == set(history.sources)
-        assert len(history.sources) >= CLIENTS
+    ended: list[Any] = []
+    with real_server(tmp_path / "data", sweep_every=1) as server:
+        survive(server, lambda: ended.extend(_kill(server, draw)), draw, kills, clients=CLIENTS, source=_source)
         are_gone(ended)
         ended = children(server)
         assert server.stop() == 0

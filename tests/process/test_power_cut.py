@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import os
 import random
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]  # ships no types
 import pytest
 
 from tests.integration.real_server import RealServer, real_server
-from tests.process.client import Client, History, Source, await_moment, check, check_file
+from tests.process.client import Client, History, Source, check
+from tests.process.disasters import survive
 from tests.process.mounts import KINDS, PowerDisk, make_tool, power_disk, why_not
 from tests.process.processes import are_gone, children, freeze, kill
 
 CLIENTS = 3
 CHUNK = 64 << 10
 TRIES = 3
-MOMENTS = ("chunk", "complete", "merge", "chunk")
 
 
-def _keep_sending(client: Client, number: int) -> None:
-    turn = 0
-    while not client.enough.is_set():
-        flat = (number + turn) % 2 == 0
-        client.deliver(Source(f"file-{number}.{turn}.bin", 500_000 + 1000 * turn, chunk=CHUNK, flat=flat), wait=False)
-        turn += 1
+def _source(client: int, turn: int) -> Source:
+    return Source(f"file-{client}.{turn}.bin", 500_000 + 1000 * turn, chunk=CHUNK, flat=(client + turn) % 2 == 0)
 
 
 def _cut(server: RealServer, disk: PowerDisk) -> None:
@@ -44,29 +38,8 @@ def _cut(server: RealServer, disk: PowerDisk) -> None:
 
 
 def _blackouts(disk: PowerDisk, seed: int, cuts: int) -> None:
-    draw = random.Random(seed)
-    history = History()
-    with real_server(disk.where, sweep_every=1, min_free=0) as server, ThreadPoolExecutor(CLIENTS) as pool:
-        client = Client(server.port, history)
-        sending = [pool.submit(_keep_sending, client, number) for number in range(CLIENTS)]
-        try:
-            for turn in range(cuts):
-                await_moment(history, MOMENTS[turn % len(MOMENTS)], sending)
-                time.sleep(draw.choice([0, 0.003, 0.03, 0.3]) * draw.random())
-                _cut(server, disk)
-                server.start()
-                check(server, history, latest=4 * CLIENTS)
-        finally:
-            client.enough.set()
-        for sent in sending:
-            sent.result()
-        client.enough.clear()
-        for source in history.sources.values():
-            client.deliver(source)
-            check_file(server, source)
-        check(server, history)
-        print(f"{len(history.sources)} files, {history.unknown} requests without an answer, {cuts} cuts")
-        assert history.done == set(history.sources)
+    with real_server(disk.where, sweep_every=1, min_free=0) as server:
+        survive(server, lambda: _cut(server, disk), random.Random(seed), cuts, clients=CLIENTS, source=_source)
         assert server.stop() == 0
 
 

@@ -88,8 +88,10 @@ class Sent:
         return None
 
 
-class PowerMachine(RuleBasedStateMachine):
-    """See the module."""
+class Powered:
+    """A server on a disk and a journal that have power for ``steps_left`` steps more; ``None``: it does not fail."""
+
+    limits = Limits()
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,9 +101,6 @@ class PowerMachine(RuleBasedStateMachine):
         self.fs.before = self.step
         self.clock = itertools.count(1)
         self.ids = itertools.count(1)
-        self.acked: dict[int, int] = {}  # place -> bytes from there on
-        self.sealed = False
-        self.done = False
         self.journal = CrashJournal(self.step)
         self.boot()
 
@@ -120,11 +119,23 @@ class PowerMachine(RuleBasedStateMachine):
             locks=MemoryLocks(),
             hooks=NoHooks(),
             jobs=self.jobs,
-            limits=Limits(max_chunk=PART, max_chunks=100),
+            limits=self.limits,
             rules=Rules(segment=512, min_free=0, requeue_after=0),
             clock=lambda: float(next(self.clock)),
             randomness=lambda size: next(self.ids).to_bytes(size, "big"),
         )
+
+
+class PowerMachine(Powered, RuleBasedStateMachine):
+    """See the module."""
+
+    limits = Limits(max_chunk=PART, max_chunks=100)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.acked: dict[int, int] = {}  # place -> bytes from there on
+        self.sealed = False
+        self.done = False
 
     def run(self, work: Coroutine[Any, Any, Any], power: int | None) -> Any:
         """Do something, with the power failing after ``power`` steps; ``None`` if it failed."""

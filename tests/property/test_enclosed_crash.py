@@ -2,63 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine, Iterator
 from random import Random
 from typing import Any
 
 import pytest
 
-from onward.core.types import Completes, Create, Declaration, First, Limits, Policy, Spec, State, UploadId
+from onward.core.types import Completes, Create, Declaration, First, Policy, Spec, State, UploadId
 from onward.engine.engine import Engine
 from onward.engine.intake import Bytes
-from onward.engine.rules import Rules
 from onward.engine.sweep import sweep
-from onward.hooks.none import NoHooks
-from onward.locks.memory import MemoryLocks
 from onward.ports import Caller
-from onward.storage.local import LocalStorage
-from onward.testing.crash import Inline, SimFs
-from onward.testing.crash_journal import CrashJournal
-from tests.property.power import PowerCutError, Volatile
+from onward.testing.crash import SimFs
+from tests.property.power import PowerCutError, Powered
 
 ME = Caller()
 DATA = Random(7).randbytes(2000)
-MOST = 200
-"""More steps than any of this takes."""
 
 
-class Site:
+class Site(Powered):
     """One data directory, with power until it fails."""
 
-    def __init__(self) -> None:
-        self.runner = asyncio.Runner()
-        self.fs = SimFs(most=400)
-        self.fs.before = self._step
-        self.steps_left = MOST
-        self.journal = CrashJournal(self._step)
-        self._boot()
-
-    def _step(self, _: str) -> None:
-        if self.steps_left == 0:
-            raise PowerCutError
-        self.steps_left -= 1
-
-    def _boot(self) -> None:
-        self.steps_left = MOST
-        self.jobs = Volatile()
-        self.engine = Engine(
-            storage=LocalStorage(self.fs, threads=Inline()),
-            journal=self.journal,
-            catalog=self.journal,
-            locks=MemoryLocks(),
-            hooks=NoHooks(),
-            jobs=self.jobs,
-            limits=Limits(),
-            rules=Rules(min_free=0, requeue_after=0),
-        )
-
-    def does(self, work: Coroutine[Any, Any, Any], steps: int = MOST) -> Any:
+    def does(self, work: Coroutine[Any, Any, Any], steps: int | None = None) -> Any:
         """What comes of it; ``None``, and the power is back, if it failed after ``steps``."""
         self.steps_left = steps
         try:
@@ -66,16 +31,17 @@ class Site:
         except PowerCutError:
             return None
         finally:
-            self.steps_left = MOST
+            self.steps_left = None
 
     def power_fails(self, seed: int) -> None:
+        self.steps_left = None
         random = Random(seed)
         self.fs.cut(random)
         self.journal = self.runner.run(self.journal.after_power_cut(random))
-        self._boot()
+        self.boot()
         self.runner.run(sweep(self.engine, started=True))
 
-    def create(self, steps: int = MOST) -> UploadId | None:
+    def create(self, steps: int | None = None) -> UploadId | None:
         spec = Spec(declared=Declaration(length=len(DATA)))
         policy = Policy(completes=Completes.WHEN_FULL)
         command = Create(spec=spec, policy=policy, first=First(size=len(DATA)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections.abc import Coroutine
 from random import Random
@@ -16,7 +15,6 @@ from onward.core.types import (
     Create,
     Declaration,
     First,
-    Limits,
     Policy,
     Spec,
     State,
@@ -25,15 +23,8 @@ from onward.core.types import (
     UploadId,
 )
 from onward.core.upload import Upload
-from onward.engine.engine import Engine
-from onward.engine.rules import Rules
 from onward.engine.sweep import sweep
-from onward.hooks.none import NoHooks
-from onward.locks.memory import MemoryLocks
-from onward.storage.local import LocalStorage
-from onward.testing.crash import Inline, SimFs
-from onward.testing.crash_journal import CrashJournal
-from tests.property.power import ME, PowerCutError, Sent, Volatile
+from tests.property.power import ME, PowerCutError, Powered, Sent
 
 FIRST: Final = Random(1).randbytes(1300)
 SECOND: Final = Random(2).randbytes(901)
@@ -43,43 +34,15 @@ SENT: Final = 600
 """Bytes of the second piece that are there before anything goes wrong."""
 
 
-class Machine:
+class Machine(Powered):
     """Two pieces, the second cut short, and the file that waits for it. Then ``steps_left`` steps of luck."""
 
     def __init__(self) -> None:
-        self.runner = asyncio.Runner()
-        self.fs = SimFs(most=400)
-        self.fs.before = self.step
-        self.steps_left: int | None = None
-        self.clock = itertools.count(1)
-        self.ids = itertools.count(1)
-        self.journal = CrashJournal(self.step)
-        self.boot()
+        super().__init__()
         self.one = self.begin(FIRST, len(FIRST))
         self.two = self.begin(SECOND[:SENT], len(SECOND))
         spec = Spec(sources=(self.one, self.two, self.one), metadata={"filename": "f"})
         self.whole = self.run(self.engine.run(Create(spec=spec, policy=POLICY), ME)).upload.id
-
-    def step(self, _: str) -> None:
-        if self.steps_left is not None:
-            if self.steps_left == 0:
-                raise PowerCutError
-            self.steps_left -= 1
-
-    def boot(self) -> None:
-        self.jobs = Volatile()
-        self.engine = Engine(
-            storage=LocalStorage(self.fs, threads=Inline()),
-            journal=self.journal,
-            catalog=self.journal,
-            locks=MemoryLocks(),
-            hooks=NoHooks(),
-            jobs=self.jobs,
-            limits=Limits(),
-            rules=Rules(segment=512, min_free=0, requeue_after=0),
-            clock=lambda: float(next(self.clock)),
-            randomness=lambda size: next(self.ids).to_bytes(size, "big"),
-        )
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self.runner.run(work)

@@ -40,6 +40,7 @@ from tests.protocol.chunk_rows import (
     upload,
 )
 
+REPLACED = "a later upload was published under its name, as ONWARD_ON_CONFLICT=replace allows"
 STATUS_HEADERS = {"Cache-Control": "no-store", "Upload-Complete": "?0", "Upload-State": "receiving"}
 HEADS: Sequence[tuple[str, Upload, dict[str, str], WorkDone | None]] = [
     ("T-HEAD-01 of nothing", upload(), {"Upload-Offset": "0"}, None),
@@ -248,6 +249,22 @@ GETS: Sequence[tuple[str, Upload, dict[str, str], dict[str, Any], WorkDone | Non
         numbered(*BOTH, SEAL, Published(ref="f.txt", size=6, digest=WHOLE), Removed(reason="cancelled")),
         {"Upload-Offset": "0", "Upload-Length": "6"},
         {"state": "cancelled", "layout": "numbered", "length": 6, "missing": [], "active_at": after(5)},
+        None,
+    ),
+    (
+        "when another has taken its name",
+        numbered(
+            *BOTH, SEAL, Published(ref="f.txt", size=6, digest=WHOLE), Removed(reason="cancelled", cause="replaced")
+        ),
+        {"Upload-Offset": "0", "Upload-Length": "6"},
+        {
+            "state": "cancelled",
+            "layout": "numbered",
+            "length": 6,
+            "missing": [],
+            "failure": {"code": "replaced", "detail": REPLACED},
+            "active_at": after(5),
+        },
         None,
     ),
 ]

@@ -370,11 +370,8 @@ SILENT: Sequence[tuple[str, dict[str, str], dict[str, str], dict[str, Any]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "headers", "settings", "scope"), SILENT, ids=[row[0] for row in SILENT])
-async def test_nothing_is_said_early(
-    name: str, headers: dict[str, str], settings: dict[str, Any], scope: dict[str, Any]
-) -> None:
-    assert name
+@pytest.mark.parametrize(("headers", "settings", "scope"), [row[1:] for row in SILENT], ids=[row[0] for row in SILENT])
+async def test_nothing_is_said_early(headers: dict[str, str], settings: dict[str, Any], scope: dict[str, Any]) -> None:
     async with room(with_settings(**settings)) as files:
         interims = Interims()
         answer = await files.driver.send("POST", "/files", b"abc", headers, **{**interims.offered, **scope})

@@ -256,16 +256,15 @@ async def test_tus(files: Room, row: Row) -> None:
 
 
 VERSIONS = [
-    ("T-VER-02 another", {"Tus-Resumable": "0.2.2"}),
-    ("T-VER-02 two of them", {"Tus-Resumable": "1.0.0, 1.0.0"}),
-    ("T-VER-03 none", {}),
+    pytest.param({"Tus-Resumable": "0.2.2"}, id="T-VER-02 another"),
+    pytest.param({"Tus-Resumable": "1.0.0, 1.0.0"}, id="T-VER-02 two of them"),
+    pytest.param({}, id="T-VER-03 none"),
 ]
 
 
-@pytest.mark.parametrize(("name", "sent"), VERSIONS, ids=[name for name, _ in VERSIONS])
-async def test_a_version_that_is_not_spoken_does_nothing(files: Room, name: str, sent: dict[str, str]) -> None:
+@pytest.mark.parametrize("sent", VERSIONS)
+async def test_a_version_that_is_not_spoken_does_nothing(files: Room, sent: dict[str, str]) -> None:
     """T-VER-02 T-VER-03: nothing is created, stored or read."""
-    assert name
     await files.play([post(), patch(0, b"abc")])
     fresh = {**sent, "Upload-Length": "10", "Content-Type": BYTES}
     create = Step("POST", "/files", 412, fresh, b"abc", has={"Tus-Version": "1.0.0"}, lacks=["Location"])
@@ -282,8 +281,9 @@ async def test_an_empty_file_is_complete_at_once(files: Room) -> None:
     await files.play([
         post(headers={"Upload-Length": "0"}, has={"Upload-Offset": "0"}, lacks=["Upload-Expires"]),
         stands(0, has={"Upload-Length": "0"}),
-        patch(0, b""),
     ])  # fmt: skip
+    assert files.engine.jobs.asked == [files.id]  # type: ignore[attr-defined]  # a queue that notes
+    await files.play([patch(0, b"")])
     assert files.engine.jobs.asked == [files.id]  # type: ignore[attr-defined]  # a queue that notes
     assert await files.stored() == b""
 

@@ -62,7 +62,8 @@ PINNED: tuple[tuple[AnyEvent, bytes], ...] = (
     (Damaged(keys=(1, 2), size=8), b'"type":"damaged"'),
     (Published(ref="f", size=4, digest=GOOD), b'"type":"published"'),
     (Failed(code="damaged", detail="why"), b'"type":"failed"'),
-    (Removed(reason="expired"), b'"type":"removed"'),
+    (Removed(reason="expired"), b'{"type":"removed","reason":"expired"}'),
+    (Removed(reason="cancelled", cause="replaced"), b'{"type":"removed","reason":"cancelled","cause":"replaced"}'),
 )
 
 

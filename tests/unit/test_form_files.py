@@ -57,6 +57,15 @@ def test_of_other_fields_the_first_value_stands() -> None:
 BIG = b"w" * (MOST_WORDS // 5)
 
 
+def test_the_fields_before_the_file_may_fill_what_they_may_have() -> None:
+    words = {f"w{n}": "w" * (MOST_WORDS // 8) for n in range(8)}
+    fields = b"".join(field(name, value.encode()) for name, value in words.items())
+    sent, found = taken([fields + file(b"x") + END])
+    assert (sent.fields, found) == (words, b"x")
+    with pytest.raises(BadBody):
+        taken([field("w", b"w") + fields + file(b"x") + END])
+
+
 @pytest.mark.parametrize(
     "form",
     [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import selectors
 from collections.abc import AsyncIterator
 
 import anyio
@@ -297,3 +299,48 @@ async def test_an_interruption_ends_a_short_body(error: OnwardError) -> None:
     ready = reading(b"abc", b"def")
     ready.stop(error)
     assert await ready.whole(6) == b"abcdef"
+
+
+class Leap(selectors.DefaultSelector):
+    """Of a loop whose clock leaps over every wait, so that what is waited for can be counted exactly."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.now += timeout or 0.0
+        return super().select(0)
+
+
+def leaping() -> asyncio.AbstractEventLoop:
+    selector = Leap()
+    loop = asyncio.SelectorEventLoop(selector)
+    loop.time = lambda: selector.now  # type: ignore[method-assign]  # the clock of this loop alone
+    return loop
+
+
+def test_silence_is_counted_over_all_waits_since_the_last_byte() -> None:
+    async def stall() -> list[tuple[list[bytes], float]]:
+        comes = anyio.Event()
+        intake = reading(b"abc", comes, b"def", ends=False, idle=30.0)
+        kept = [(await gather(intake.segment(100, age=LONG, silence=1.0)), anyio.current_time())]
+        await anyio.sleep(25.0)  # the disk is slow: nobody waits for the client
+        asyncio.get_running_loop().call_later(28.5, comes.set)
+        while intake.fault is None:
+            kept.append((await gather(intake.segment(100, age=LONG, silence=1.0)), anyio.current_time()))
+        assert isinstance(intake.fault, Stalled)
+        return kept
+
+    with asyncio.Runner(loop_factory=leaping) as runner:
+        assert runner.run(stall()) == [([b"abc"], 1.0), ([b"def"], 55.5), ([], 84.5)]
+
+
+def test_the_end_of_a_small_body_is_waited_for_as_long_as_a_byte() -> None:
+    async def slow() -> tuple[bytes, float]:
+        comes, ends = anyio.Event(), anyio.Event()
+        intake = reading(comes, b"abc", ends, idle=30.0)
+        asyncio.get_running_loop().call_later(29.0, comes.set)
+        asyncio.get_running_loop().call_later(58.0, ends.set)
+        return await intake.whole(3), anyio.current_time()
+
+    with asyncio.Runner(loop_factory=leaping) as runner:
+        assert runner.run(slow()) == (b"abc", 58.0)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import anyio
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from onward.core.types import Buffer
 from onward.errors import BadBody, BodyIncomplete, BodyTooLarge, ClientGone, OnwardError, Stalled
 from onward.web.body import RawBody, gather
-from onward.web.forms import MAX_FIELD, FormData, gather_fields
+from onward.web.forms import MAX_FIELD, MAX_HEADER, FormData, gather_fields
 
 BOUNDARY = "b0undary"
 END = b"--b0undary--\r\n"
@@ -167,6 +168,26 @@ def test_an_endless_header_is_not_gathered() -> None:
     server = Server([field("data", b"")[:-10] + b"X-A: ", *[b"a" * 1024] * 1000])
     assert refusal(FormData(RawBody(server.receive, {"transfer-encoding": "chunked"}), BOUNDARY)) is BadBody
     assert server.asked < 15
+
+
+def test_the_headers_of_a_field_may_fill_what_they_may_have() -> None:
+    said = len('Content-Dispositionform-data; name="data"') + 4 + len("X-A") + 4
+    for over in (0, 1):
+        form = field("data", b"abc").replace(
+            b"\r\n\r\n", b"\r\nX-A: " + b"a" * (MAX_HEADER - said + over) + b"\r\n\r\n"
+        )
+        body = FormData(raw([form + END]), BOUNDARY)
+        assert (refusal(body) if over else run(body)) == (BadBody if over else b"abc")
+
+
+@pytest.mark.parametrize(("headers", "asked"), [({"content-length": "5"}, 0), ({"transfer-encoding": "chunked"}, 2)])
+def test_a_body_in_memory_may_fill_what_it_may_have(headers: dict[str, str], asked: int) -> None:
+    server = Server([b"ab", b"cde"])
+    assert anyio.run(partial(gather, RawBody(server.receive, headers), idle=5, most=5)) == b"abcde"
+    server = Server([b"ab", b"cde"])
+    with pytest.raises(BodyTooLarge):
+        anyio.run(partial(gather, RawBody(server.receive, headers), idle=5, most=4))
+    assert server.asked == asked
 
 
 def test_an_endless_preamble_is_not_read() -> None:

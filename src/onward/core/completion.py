@@ -6,6 +6,7 @@ Decisions over an ``Upload``: nothing here changes it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from onward.core.admission import check_fit, refuse_if_over
 from onward.core.declaration import join, parts_of
@@ -152,8 +153,12 @@ def conclude(upload: Upload, bad: Sequence[int], digests: Mapping[str, Digest]) 
     return []
 
 
-def remove(upload: Upload, reason: str) -> list[Event]:
+REPLACED: Final = "replaced"
+"""Why an upload was cancelled whose name another one was published under."""
+
+
+def remove(upload: Upload, reason: str, *, cause: str = "") -> list[Event]:
     """The events that end the upload for ``reason``: ``cancelled`` or ``expired``. Raises ``Unreadable``."""
     if upload.read_only:
         raise Unreadable
-    return [] if upload.state is State.GONE else [Removed(reason=reason)]
+    return [] if upload.state is State.GONE else [Removed(reason=reason, cause=cause)]

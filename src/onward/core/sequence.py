@@ -36,10 +36,9 @@ def admit_append(upload: Upload, cmd: Store, at: Append, joined: Declaration, li
     """
     if joined.layout is Layout.NUMBERED:
         raise NumberedLayout("the chunks of this upload came by number, so a byte offset has no place yet")
-    stands_at = upload.offset if upload.state is State.OPEN else upload.length or 0
-    if at.offset != stands_at:
+    if at.offset != upload.offset:
         raise OffsetMismatch(
-            f"the upload stands at {stands_at}, not at {at.offset}", expected=stands_at, provided=at.offset
+            f"the upload stands at {upload.offset}, not at {at.offset}", expected=upload.offset, provided=at.offset
         )
     if upload.state is not State.OPEN:
         if cmd.size:

@@ -290,10 +290,12 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     detail: str = ""
 
 
-class Removed(msgspec.Struct, frozen=True, kw_only=True, tag="removed"):
+class Removed(msgspec.Struct, frozen=True, kw_only=True, tag="removed", omit_defaults=True):
     """The upload was cancelled or has expired; its bytes are freed."""
 
     reason: str
+    cause: str = ""
+    """What ended it, where that was neither its client nor time: ``replaced``. Older versions pass over it."""
 
 
 class Unknown(msgspec.Struct, frozen=True, kw_only=True, tag="unknown"):

@@ -60,6 +60,7 @@ class Upload:
         "_run_end",
         "active_at",
         "asked",
+        "cause",
         "created_at",
         "declared",
         "failure",
@@ -101,6 +102,8 @@ class Upload:
         self.published: Published | None = None
         self.failure: Failed | None = None
         self.reason = ""
+        self.cause = ""
+        """What ended it, where that was neither its client nor time."""
         self.read_only = False
         self._run_end = 1
         self._run_bytes = 0
@@ -140,7 +143,7 @@ class Upload:
             case Failed():
                 self.failure, self.reason = event, event.code
             case Removed():
-                self.reason = event.reason
+                self.reason, self.cause = event.reason, event.cause
             case Unknown():
                 self.read_only = True
                 return

@@ -9,7 +9,7 @@ import anyio
 from msgspec.structs import replace
 
 from onward.core import manifest, names
-from onward.core.completion import conclude, remove
+from onward.core.completion import REPLACED, conclude, remove
 from onward.core.digest import SHA256
 from onward.core.joining import lost
 from onward.core.plan import plan
@@ -152,7 +152,7 @@ class Finishing:
         for other in await self._catalog.published_as(ref):
             if other != to:
                 replaced = await self._ledger.load(other)
-                await self._ledger.record(replaced, lambda newest: remove(newest, "cancelled"))
+                await self._ledger.record(replaced, lambda newest: remove(newest, "cancelled", cause=REPLACED))
                 await self._storage.remove(None, other)
                 log.info("upload %s is replaced by %s", other, to)
 

@@ -32,12 +32,26 @@ class Body(Protocol):
 class Intake:
     """Reads a body for one writer.
 
-    Waiting for bytes ends with ``Stalled`` after ``idle`` seconds of silence, and at once when
+    Waiting for bytes ends with ``Stalled`` after ``idle`` seconds of silence, however many waits
+    these are (what is done meanwhile with earlier bytes is not counted), and at once when
     ``stop`` is called: what lies ready then is still handed out, and nothing is waited for. Bytes
     that were read and not used are handed out again first.
     """
 
-    __slots__ = ("_body", "_ended", "_idle", "_left", "_looks", "_ready", "_scope", "_stopped", "fault", "taken", "tap")
+    __slots__ = (
+        "_body",
+        "_ended",
+        "_idle",
+        "_left",
+        "_looks",
+        "_ready",
+        "_scope",
+        "_silent",
+        "_stopped",
+        "fault",
+        "taken",
+        "tap",
+    )
 
     def __init__(self, body: Body, *, idle: float, tap: Hasher | None = None) -> None:
         self._body = body
@@ -46,6 +60,8 @@ class Intake:
         self._ready: deque[memoryview] = deque()
         """What the last look brought."""
         self._ended = False
+        self._silent = 0.0
+        """Seconds waited in vain since the last byte."""
         self._stopped: OnwardError | None = None
         self._looks = LAST_LOOKS
         self._scope: anyio.CancelScope | None = None
@@ -104,8 +120,7 @@ class Intake:
                     pieces.append(piece[: most - self.taken])
                     self._left = piece[most - self.taken :] or None
                     self.taken += len(pieces[-1])
-                    if self.taken < most:
-                        scope.deadline = anyio.current_time() + self._idle
+                    scope.deadline = anyio.current_time() + self._idle
                 if self._left is None and not self._ended:
                     self._left = await self._next()
             finally:
@@ -161,17 +176,21 @@ class Intake:
     async def _pull(self, patience: float | None) -> memoryview | None:
         if self._ready:
             return self._ready.popleft()
-        wait = self._idle if patience is None else min(patience, self._idle)
+        left = self._idle - self._silent
+        wait = left if patience is None else min(patience, left)
         if self._stopped is None:
             with anyio.CancelScope(deadline=anyio.current_time() + wait) as scope:
                 self._scope = scope
                 try:
-                    return await self._next()
+                    piece = await self._next()
                 finally:
                     self._scope = None
+                self._silent = 0.0
+                return piece
         if self._stopped is not None:
             return await self._look(self._stopped)
-        if patience is not None and patience < self._idle:
+        if wait < left:
+            self._silent += wait
             raise _Silence
         raise self._stalled()
 

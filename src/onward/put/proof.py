@@ -53,5 +53,6 @@ def over(standing: Standing) -> NotTaken:
     """Why an upload will not become a file."""
     failure = standing.failure
     if failure is not None:
-        return NotTaken(f"the upload failed: {failure.detail}", code=failure.code)
+        ended = "failed" if standing.state == "failed" else f"is {standing.state}"
+        return NotTaken(f"the upload {ended}: {failure.detail}", code=failure.code)
     return NotTaken(f"the upload is {standing.state}", code=standing.state)

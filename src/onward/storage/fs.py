@@ -111,10 +111,6 @@ class Fs:
         """Make a file exactly this long."""
         os.ftruncate(fd, size)
 
-    def fallocate(self, fd: int, offset: int, size: int) -> None:
-        """Reserve room for a range; bytes not yet written read as zero."""
-        os.posix_fallocate(fd, offset, size)
-
     def fdatasync(self, fd: int) -> None:
         """Make a file's bytes and its length survive a power cut."""
         os.fdatasync(fd)

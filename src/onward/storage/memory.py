@@ -202,22 +202,14 @@ class MemoryAssembly:
         self._whole = whole
         hasher = Hasher((SHA256, *algorithms))
         hasher.update(whole)
-        self._digests = hasher.digests()
-        self._bad = bad
-
-    @property
-    def digests(self) -> Mapping[str, Digest]:
+        self.digests: Mapping[str, Digest] = hasher.digests()
         """Over the whole, by algorithm."""
-        return self._digests
-
-    @property
-    def bad(self) -> Sequence[Copy]:
+        self.bad = bad
         """Missing or damaged parts."""
-        return self._bad
 
     async def publish(self, name: str, fallback: str, on_conflict: OnConflict, manifest: bytes) -> Blob:
         """Keep the whole under a final name. Refuses what is damaged."""
-        if self._bad:
+        if self.bad:
             raise StorageFault("damaged bytes are not published")
         name, fallback = naming.safe(name), naming.safe(fallback)
         if on_conflict is OnConflict.REPLACE:

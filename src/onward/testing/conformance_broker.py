@@ -11,7 +11,7 @@ import json
 import pickle
 import sys
 import time
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -55,26 +55,26 @@ class Recipe(NamedTuple):
         return made
 
 
-class Queue:
+class Queue(ABC):
     """The queue under test, looked at from outside. Made with ``IDLE``, ``RETRY_FIRST``, ``MAX_TRIES``."""
 
     recipe: Recipe
 
+    @abstractmethod
     async def waiting(self) -> int:
         """Messages that are not acknowledged yet, also those being executed."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def parked(self) -> int:
         """Messages put aside."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def plant(self, data: bytes) -> None:
         """Put a message there without the broker."""
-        raise NotImplementedError
 
+    @abstractmethod
     def away(self) -> AbstractAsyncContextManager[None]:
         """Nobody can queue anything in this block."""
-        raise NotImplementedError
 
 
 class Log:

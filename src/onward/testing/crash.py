@@ -338,15 +338,6 @@ class SimFs(Fs):
         _apply(file.data, size, b"")
         file.pending.append((size, b""))
 
-    def fallocate(self, fd: int, offset: int, size: int) -> None:
-        self._step("fallocate")
-        file = self._file(fd, write=True)
-        if offset + size > len(file.data):
-            if offset + size - len(file.data) > self.free():
-                raise _error(errno.ENOSPC)
-            _apply(file.data, offset + size, b"")
-            file.pending.append((offset + size, b""))
-
     def fdatasync(self, fd: int) -> None:
         file = self._file(fd)
         try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from litestar.openapi.spec import Operation
+
 from onward.errors import (
     AlreadyComplete,
     BadField,
@@ -94,6 +96,16 @@ def _appended() -> dict[str, Json]:
     }
 
 
+def _begun_by(method: str, responses: dict[str, Json]) -> type[Operation]:
+    return described(
+        f"Begin an upload with {method}",
+        "The IETF draft lets any method with content begin an upload.",
+        parameters=(INTEROP, LENGTH, COMPLETE),
+        body=_BYTES,
+        responses=responses,
+    )
+
+
 def files() -> Operations:
     """Upload resources, for tus 1.0 and the IETF draft."""
     creating = (VERSION, INTEROP, LENGTH, DEFERRED, METADATA, CONCAT, CHECKSUM, COMPLETE)
@@ -108,20 +120,8 @@ def files() -> Operations:
             body=_BYTES,
             responses=created,
         ),
-        "put": described(
-            "Begin an upload with PUT",
-            "The IETF draft lets any method with content begin an upload.",
-            parameters=(INTEROP, LENGTH, COMPLETE),
-            body=_BYTES,
-            responses=created,
-        ),
-        "patch_new": described(
-            "Begin an upload with PATCH",
-            "The IETF draft lets any method with content begin an upload.",
-            parameters=(INTEROP, LENGTH, COMPLETE),
-            body=_BYTES,
-            responses=created,
-        ),
+        "put": _begun_by("PUT", created),
+        "patch_new": _begun_by("PATCH", created),
         "head": described(
             "Where an upload stands",
             "A request that still sends bytes to it is asked to save them and to leave first.",

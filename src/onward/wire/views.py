@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from onward.core.completion import REPLACED
 from onward.core.types import Layout, Limits, Phase, State, Stored, UploadId
 from onward.core.upload import Upload
 from onward.wire.message import Hrefs, Work
@@ -24,6 +25,8 @@ CELLS: Final = 64
 """Most digits of a map."""
 
 Pairs = list[tuple[int, int]]
+
+_CAUSES: Final = {REPLACED: "a later upload was published under its name, as ONWARD_ON_CONFLICT=replace allows"}
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
@@ -288,9 +291,16 @@ def result(upload: Upload, hrefs: Hrefs) -> ResultView | None:
     )
 
 
+def failure_of(upload: Upload) -> FailureView | None:
+    """Why there is no file, where that is neither the client's own doing nor time."""
+    if upload.cause:
+        return FailureView(code=upload.cause, detail=_CAUSES.get(upload.cause, ""))
+    failure = upload.failure
+    return None if failure is None else FailureView(code=failure.code, detail=failure.detail)
+
+
 def manifest(upload: Upload, hrefs: Hrefs, work: Work | None, expires_at: float | None) -> ManifestView:
     """All that is known of an upload."""
-    failure = upload.failure
     working = work if upload.state is State.SEALED else None
     return ManifestView(
         id=upload.id,
@@ -305,7 +315,7 @@ def manifest(upload: Upload, hrefs: Hrefs, work: Work | None, expires_at: float 
         holes=holes(upload),
         progress=ProgressView(phase=working.phase, done=working.done, total=working.total) if working else None,
         result=result(upload, hrefs),
-        failure=FailureView(code=failure.code, detail=failure.detail) if failure else None,
+        failure=failure_of(upload),
         created_at=upload.created_at,
         active_at=upload.active_at,
         expires_at=expires_at,

@@ -14,7 +14,7 @@ import anyio.lowlevel
 
 from onward.core.digest import SHA256, Hasher
 from onward.core.types import Copy, Digest, Layout, Phase, Plan, UploadId
-from onward.errors import Locked, NoSpace
+from onward.errors import NoSpace
 from onward.ports import Progress
 from onward.storage.local.disk import Disk, flat, parts
 from onward.storage.local.holding import Held, copy_some
@@ -118,14 +118,9 @@ def _open_part(disk: Disk, copy: Copy) -> int | None:
 
 def _open_flat(disk: Disk, source: UploadId) -> int | None:
     """Another upload's file, shared with its writers. Raises ``Locked`` if it is being assembled itself."""
-    try:
-        fd = disk.fs.open(flat(source), os.O_RDONLY)
-    except FileNotFoundError:
-        return None
-    if disk.fs.lock(fd, exclusive=False):
-        return fd
-    disk.fs.close(fd)
-    raise Locked(retry_after=1)
+    with suppress(FileNotFoundError):
+        return disk.open_shared(flat(source))
+    return None
 
 
 # -- reading back ---------------------------------------------------------------------------------

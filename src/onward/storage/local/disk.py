@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from contextlib import suppress
@@ -13,7 +14,7 @@ from typing import Any, Final, TypeVar
 import anyio
 
 from onward.core.types import Buffer, UploadId, is_id
-from onward.errors import NoSpace, NotFound, ServerFault, StorageFault
+from onward.errors import Locked, NoSpace, NotFound, ServerFault, StorageFault
 from onward.storage.fs import Fs
 
 log: Final = logging.getLogger(__name__)
@@ -128,6 +129,19 @@ class Disk:
         except FileNotFoundError:
             return False
         return True
+
+    def open_shared(self, path: str) -> int:
+        """Open a file for reading, its lock shared with its writers. Raises ``Locked`` if somebody has it alone."""
+        fd = self.fs.open(path, os.O_RDONLY)
+        shared = False
+        try:
+            shared = self.fs.lock(fd, exclusive=False)
+        finally:
+            if not shared:
+                self.fs.close(fd)
+        if not shared:
+            raise Locked(retry_after=1)
+        return fd
 
     def forget(self, path: str) -> None:
         """Unlink a file; missing is fine."""

@@ -124,7 +124,7 @@ async def _part_from_writer(disk: Disk, id: UploadId, plan: Plan, held: Held) ->
     if plan.layout is Layout.NUMBERED:  # writers hold that lock for a moment only: this is an assembly
         raise Locked(retry_after=1)
     fs = disk.fs
-    old = await disk.run(partial(_share_old, disk, held))
+    old = await disk.run(partial(disk.open_shared, held.path))
     fresh_path = f"{home(id)}/data.{disk.token()}.tmp"
     try:
         await disk.run(partial(_open_fresh, disk, held, fresh_path))
@@ -138,14 +138,6 @@ async def _part_from_writer(disk: Disk, id: UploadId, plan: Plan, held: Held) ->
         raise
     finally:
         await disk.run(partial(fs.close, old))
-
-
-def _share_old(disk: Disk, held: Held) -> int:
-    old = disk.fs.open(held.path, os.O_RDONLY)
-    if disk.fs.lock(old, exclusive=False):
-        return old
-    disk.fs.close(old)
-    raise Locked(retry_after=1)
 
 
 def _open_fresh(disk: Disk, held: Held, path: str) -> None:

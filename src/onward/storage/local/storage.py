@@ -256,22 +256,14 @@ class LocalAssembly:
         self._id = id
         self._held = held
         self._size = size
-        self._digests = digests
-        self._bad = bad
-
-    @property
-    def digests(self) -> Mapping[str, Digest]:
+        self.digests = digests
         """Over the whole, by algorithm."""
-        return self._digests
-
-    @property
-    def bad(self) -> Sequence[Copy]:
+        self.bad = bad
         """Missing or damaged parts."""
-        return self._bad
 
     async def publish(self, name: str, fallback: str, on_conflict: OnConflict, manifest: bytes) -> Blob:
         """Link the file under its final name; see ``Assembly.publish``. Refuses what is damaged."""
-        if self._bad:
+        if self.bad:
             raise StorageFault("damaged bytes are not published")
         wish = publishing.Wish(name, fallback, on_conflict)
         work = partial(publishing.publish, self._disk, self._id, self._held, wish, manifest)

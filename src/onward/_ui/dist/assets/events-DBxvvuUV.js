@@ -1,0 +1,2 @@
+async function*e(e){let t=``;for await(let n of e){let e=(t+n).split(/\r?\n\r?\n/);t=e.pop()??``;for(let t of e){let e=t.split(/\r?\n/),n=t=>e.filter(e=>e.startsWith(`${t}:`)).map(e=>e.slice(t.length+1).trimStart()),r=n(`data`).join(`
+`);r&&(yield{event:n(`event`)[0]??`message`,data:r,id:n(`id`)[0]})}}}export{e as t};

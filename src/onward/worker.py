@@ -267,10 +267,10 @@ def make_broker(settings: Settings) -> AsyncBroker:
     try:
         open_to_all = exposed(settings.queue_url)
     except ValueError:
-        raise SettingsError("queue_url is not the address of a Redis", field="queue_url") from None
+        raise SettingsError("ONWARD_QUEUE_URL is not the address of a Redis", field="queue_url") from None
     if open_to_all and not settings.queue_insecure:
         raise SettingsError(
-            "queue_url names a Redis on another host without a password; set one, or queue_insecure",
+            "ONWARD_QUEUE_URL names a Redis on another host without a password; set one, or ONWARD_QUEUE_INSECURE=true",
             field="queue_url",
         )
     return DurableStreamBroker(settings.queue_url, at_once=settings.merges)

@@ -94,12 +94,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         _doc("Addresses or networks whose `X-Forwarded-*` or `Forwarded` is believed, separated by commas."),
     ] = ()
     upload_path: Annotated[str, _doc("Path of the chunk API.", **_PATH)] = "/upload"
-    files_path: Annotated[str, _doc("Path of published files.", **_PATH)] = "/files"
+    files_path: Annotated[str, _doc("Path of tus, of the IETF draft and of published files.", **_PATH)] = "/files"
     uploads_path: Annotated[str, _doc("Path of the status of uploads.", **_PATH)] = "/uploads"
     compat_path: Annotated[str, _doc("Path that front-ends of others use.", **_PATH)] = "/compat"
-    events_path: Annotated[str, _doc("Path of the event stream over all uploads.", **_PATH)] = (
-        "/events"
-    )
+    events_path: Annotated[str, _doc("Path of the event stream over all uploads.", **_PATH)] = "/events"
     cors_origins: Annotated[
         tuple[str, ...], _doc("Origins that browsers may upload from, exact, separated by commas; `*` for any.")
     ] = ("*",)
@@ -395,7 +393,9 @@ def _check_together(settings: Settings, texts: Mapping[str, Any]) -> None:
             field="name_template",
         )
     if settings.demo and settings.workers > 1:
-        raise SettingsError("ONWARD_DEMO needs ONWARD_WORKERS=1: each process would make faults of its own", field="demo")
+        raise SettingsError(
+            "ONWARD_DEMO needs ONWARD_WORKERS=1: each process would make faults of its own", field="demo"
+        )
     if settings.data == Path() and not texts.get("data", "."):
         raise SettingsError("ONWARD_DATA must name a directory", field="data")
 

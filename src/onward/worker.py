@@ -106,7 +106,8 @@ class QueueJobs:
                 if len(self._soon) < TOGETHER:
                     await asyncio.sleep(GATHER)
         except Exception as error:
-            log.warning("the queue cannot be reached (%r); small uploads are queued again by the sweeper", error)
+            why = error.__cause__ or error
+            log.warning("the queue cannot be reached (%r); small uploads are queued again by the sweeper", why)
             log.debug("why the queue cannot be reached", exc_info=True)
             self._soon.clear()
         finally:

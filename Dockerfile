@@ -13,7 +13,8 @@ RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin onwa
     && install -d -o onward -g onward -m 0700 /data
 COPY --from=build /opt/onward /opt/onward
 ENV PATH=/opt/onward/bin:$PATH PYTHONUNBUFFERED=1 ONWARD_DATA=/data
-USER onward
+# By number: whoever must know that it is not root cannot ask the image for names.
+USER 10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 8000

@@ -1,7 +1,7 @@
 URL=${URL:-http://127.0.0.1:8000}
 
 # A file of 20 MB, cut into chunks of 8 MiB.
-head -c 20000000 /dev/urandom > big.bin
+[ -f big.bin ] || head -c 20000000 /dev/urandom > big.bin
 split --bytes 8M --numeric-suffixes=1 --suffix-length=1 big.bin big.bin-
 
 # Send the chunks: in any order, several at a time, again if a connection breaks.

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import os
+import sqlite3
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -24,7 +27,7 @@ from onward.core.upload import Upload
 from onward.engine.engine import Engine
 from onward.engine.finish import final_name, template_for
 from onward.engine.sweep import sweep as sweep_once
-from onward.errors import NotFound, OnwardError
+from onward.errors import NotFound, OnwardError, ServerFault
 from onward.ports import Caller
 from onward.put.command import put
 from onward.server.child import set_up_logging, watch_parent
@@ -63,10 +66,24 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except OnwardError as error:
-            cause = error.__cause__
-            raise click.ClickException(
-                f"{error.detail}: {cause}" if isinstance(cause, OSError) else error.detail
-            ) from error
+            raise click.ClickException(_sentence(error, ctx.obj)) from error
+
+
+def _sentence(error: OnwardError, settings: Settings | None) -> str:
+    """What an operator is told, who may know where things are; a client is told the detail alone."""
+    cause = error.__cause__
+    if settings is None or not isinstance(error, ServerFault):
+        return error.detail
+    data = settings.data.resolve()
+    if isinstance(cause, OSError):
+        place = os.path.relpath(cause.filename, data) if isinstance(cause.filename, str) else "."
+        why = cause.strerror or str(cause)
+        why = why if place == "." else f"{place}: {why}"
+    elif isinstance(cause, sqlite3.Error):
+        why = f"{config.JOURNAL}: {cause}"
+    else:
+        return error.detail
+    return f"{data} cannot be used: {why}. Name another with --data (ONWARD_DATA)."
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -79,7 +96,7 @@ def main() -> None:
 @settings_options()
 def serve(**flags: Any) -> None:
     """Serve uploads, with one worker beside the server."""
-    settings = config.load(flags)
+    settings = _load(flags)
     anyio.run(_try, settings)
     # uvicorn's types and Litestar's describe the same protocol in two ways.
     app: Any = create_app(settings) if settings.workers == 1 else "onward.app:app"
@@ -91,7 +108,7 @@ def serve(**flags: Any) -> None:
 @click.option("--parent-fd", type=int, default=None, hidden=True)
 def run_worker(parent_fd: int | None, **flags: Any) -> None:
     """Verify and publish what is sealed, until SIGTERM."""
-    settings = config.load(flags)
+    settings = _load(flags)
     if parent_fd is not None:
         watch_parent(parent_fd)  # the server has said where everything is
     set_up_logging(settings.log_level)
@@ -107,7 +124,7 @@ def run_worker(parent_fd: int | None, **flags: Any) -> None:
 @settings_options("data", "queue_url", "queue_insecure", "expire_after", "forget_after", "hooks")
 def sweep(**flags: Any) -> None:
     """Remove what has expired, queue again what was lost, free what nobody owns: once, now."""
-    settings = config.load(flags)
+    settings = _load(flags)
 
     async def once() -> None:
         async with _engine(settings) as engine:
@@ -129,7 +146,7 @@ def sweep(**flags: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def list_uploads(state: tuple[str, ...], *, as_json: bool, **flags: Any) -> None:
     """List uploads, newest first: state, size, name, and where the name leads."""
-    settings = config.load(flags)
+    settings = _load(flags)
 
     async def rows() -> None:
         async with _engine(settings) as engine:
@@ -152,7 +169,7 @@ def list_uploads(state: tuple[str, ...], *, as_json: bool, **flags: Any) -> None
 @click.argument("upload")
 def show(upload: str, **flags: Any) -> None:
     """Show all that is known of UPLOAD (an id or a name) as JSON."""
-    settings = config.load(flags)
+    settings = _load(flags)
 
     async def one() -> None:
         async with _engine(settings) as engine:
@@ -183,7 +200,7 @@ def show(upload: str, **flags: Any) -> None:
 @click.argument("uploads", nargs=-1, required=True)
 def cancel(uploads: tuple[str, ...], **flags: Any) -> None:
     """Cancel UPLOADS (ids or names) and free their bytes."""
-    settings = config.load(flags)
+    settings = _load(flags)
 
     async def all_of_them() -> None:
         async with _engine(settings) as engine:
@@ -202,7 +219,7 @@ def verify(uploads: tuple[str, ...], **flags: Any) -> None:
 
     Exits with 1 if any byte is not what was published.
     """
-    settings = config.load(flags)
+    settings = _load(flags)
 
     async def check_all() -> int:
         bad = 0
@@ -223,6 +240,12 @@ main.add_command(put)
 # -- what the commands share --------------------------------------------------------------------------
 
 
+def _load(flags: Mapping[str, Any]) -> Settings:
+    settings = config.load(flags)
+    click.get_current_context().find_root().obj = settings
+    return settings
+
+
 @asynccontextmanager
 async def _engine(settings: Settings) -> AsyncIterator[Engine]:
     # Opening would make it one, wherever a slip points to.
@@ -234,8 +257,13 @@ async def _engine(settings: Settings) -> AsyncIterator[Engine]:
 
 async def _try(settings: Settings) -> None:
     """Open and close what the server will: what cannot be used is then said in a sentence, not in its log."""
-    async with worker.open_jobs(settings) as jobs, config.open_engine(settings, jobs=jobs):
-        pass
+    ours, silent = logging.getLogger("onward"), logging.NullHandler()
+    ours.addHandler(silent)
+    try:
+        async with worker.open_jobs(settings) as jobs, config.open_engine(settings, jobs=jobs):
+            pass
+    finally:
+        ours.removeHandler(silent)
 
 
 async def _target(engine: Engine, text: str) -> Target:

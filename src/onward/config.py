@@ -38,8 +38,12 @@ class SettingsError(OnwardError):
     title = "A setting cannot be used"
 
 
-def _doc(text: str, **bounds: Any) -> Meta:
-    return Meta(description=text, **bounds)
+def _doc(text: str, *, words: str = "", **bounds: Any) -> Meta:
+    """What a setting means; ``words`` say what its ``pattern`` allows."""
+    return Meta(description=text, extra={"words": words}, **bounds)
+
+
+_PATH: Final[dict[str, Any]] = {"pattern": "^(/[a-z0-9_-]+)+$", "words": "/path of a-z, 0-9, _ and -"}
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,19 +89,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         _doc(
             "Scheme and host that clients see, for `Location`; empty: what the request says.",
             pattern="^(https?://[^/?#]+)?$",
+            words="http://host or https://host",
         ),
     ] = ""
     trusted_proxies: Annotated[
         tuple[str, ...],
         _doc("Addresses or networks whose `X-Forwarded-*` or `Forwarded` is believed, separated by commas."),
     ] = ()
-    upload_path: Annotated[str, _doc("Path of the chunk API.", pattern="^(/[a-z0-9_-]+)+$")] = "/upload"
-    files_path: Annotated[str, _doc("Path of published files.", pattern="^(/[a-z0-9_-]+)+$")] = "/files"
-    uploads_path: Annotated[str, _doc("Path of the status of uploads.", pattern="^(/[a-z0-9_-]+)+$")] = "/uploads"
-    compat_path: Annotated[str, _doc("Path that front-ends of others use.", pattern="^(/[a-z0-9_-]+)+$")] = "/compat"
-    events_path: Annotated[str, _doc("Path of the event stream over all uploads.", pattern="^(/[a-z0-9_-]+)+$")] = (
-        "/events"
-    )
+    upload_path: Annotated[str, _doc("Path of the chunk API.", **_PATH)] = "/upload"
+    files_path: Annotated[str, _doc("Path of tus, of the IETF draft and of published files.", **_PATH)] = "/files"
+    uploads_path: Annotated[str, _doc("Path of the status of uploads.", **_PATH)] = "/uploads"
+    compat_path: Annotated[str, _doc("Path that front-ends of others use.", **_PATH)] = "/compat"
+    events_path: Annotated[str, _doc("Path of the event stream over all uploads.", **_PATH)] = "/events"
     cors_origins: Annotated[
         tuple[str, ...], _doc("Origins that browsers may upload from, exact, separated by commas; `*` for any.")
     ] = ("*",)
@@ -156,6 +159,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         _doc(
             "Redis queue for the worker, as `redis://…`; empty: a queue in the data directory.",
             pattern="^((redis|rediss|unix)://.+)?$",
+            words="redis://…, rediss://… or unix://…",
         ),
     ] = ""
     queue_insecure: Annotated[bool, _doc("Accept a Redis without password on another host.")] = False
@@ -240,6 +244,8 @@ def load_hooks(path: str) -> Hooks:
     if not path:
         return NoHooks()
     module, _, name = path.partition(":")
+    if not name:
+        raise SettingsError(f"hooks are named as package.module:Class, not {path!r}", field="hooks")
     try:
         hooks: Hooks = getattr(importlib.import_module(module), name)()
     except (ImportError, AttributeError, ValueError, TypeError) as error:
@@ -260,7 +266,7 @@ def _named(environ: Mapping[str, str]) -> dict[str, str]:
         if not variable.startswith(PREFIX):
             continue
         if variable not in known:
-            raise SettingsError(f"{variable} is not a setting; see the reference of settings", field=variable)
+            raise SettingsError(f"{variable} is not a setting; `onward serve --help` lists them all", field=variable)
         found[known[variable]] = value
     return found
 
@@ -330,10 +336,13 @@ def allowed(name: str) -> str:
         return f"{_bound(meta.ge)} to {_bound(meta.le)}"
     if meta.ge is not None:
         return f"at least {_bound(meta.ge)}"
-    if meta.pattern is None:
-        return ""
-    words = _WORDS.fullmatch(meta.pattern)
-    return words[1].replace("|", ", ") if words else f"`{meta.pattern}`"
+    words = _WORDS.fullmatch(meta.pattern or "")
+    return words[1].replace("|", ", ") if words else str((meta.extra or {}).get("words", ""))
+
+
+def called(name: str) -> str:
+    """A setting as an operator knows it: its variable and its flag."""
+    return f"{PREFIX}{name.upper()} (--{name.replace('_', '-')})"
 
 
 def size_text(number: int) -> str:
@@ -368,7 +377,8 @@ def _convert(texts: Mapping[str, Any]) -> Settings:
         place = _PLACE.search(str(error))
         if place is None:
             raise SettingsError(f"a setting is not allowed: {error}") from None
-        raise SettingsError(f"{place[1]} may only be {allowed(place[1])}", field=place[1]) from None
+        name = place[1]
+        raise SettingsError(f"{called(name)} may only be {allowed(name)}, not {texts[name]!r}", field=name) from None
     _check_together(settings, texts)
     return settings
 
@@ -377,18 +387,20 @@ def _check_together(settings: Settings, texts: Mapping[str, Any]) -> None:
     """What a single value does not show. Raises ``SettingsError``."""
     if settings.cors_credentials and "*" in settings.cors_origins:
         raise SettingsError(
-            "cors_credentials needs exact cors_origins; '*' lets any site act in a visitor's name",
+            "ONWARD_CORS_CREDENTIALS needs exact ONWARD_CORS_ORIGINS; '*' lets any site act in a visitor's name",
             field="cors_credentials",
         )
     if not _TEMPLATE.fullmatch(settings.name_template) or {"", ".", ".."} & set(settings.name_template.split("/")):
         raise SettingsError(
-            "name_template must be a relative path, with no other braces than {id}, {filename} and {owner}",
+            "ONWARD_NAME_TEMPLATE must be a relative path, with no other braces than {id}, {filename} and {owner}",
             field="name_template",
         )
     if settings.demo and settings.workers > 1:
-        raise SettingsError("demo needs workers to be 1: each process would make faults of its own", field="demo")
+        raise SettingsError(
+            "ONWARD_DEMO needs ONWARD_WORKERS=1: each process would make faults of its own", field="demo"
+        )
     if settings.data == Path() and not texts.get("data", "."):
-        raise SettingsError("data must name a directory", field="data")
+        raise SettingsError("ONWARD_DATA must name a directory", field="data")
 
 
 def _from_text(name: str, text: str, kind: Any) -> Any:
@@ -402,7 +414,7 @@ def _from_text(name: str, text: str, kind: Any) -> Any:
         except ValueError:
             words = allowed(name)
             raise SettingsError(
-                f"{name} may only be {words}, not {text!r}; sizes may be written 64MiB", field=name
+                f"{called(name)} may only be {words}, not {text!r}; sizes may be written 64MiB", field=name
             ) from None
     return text
 

@@ -106,7 +106,8 @@ class QueueJobs:
                 if len(self._soon) < TOGETHER:
                     await asyncio.sleep(GATHER)
         except Exception as error:
-            log.warning("the queue cannot be reached (%r); small uploads are queued again by the sweeper", error)
+            why = error.__cause__ or error
+            log.warning("the queue cannot be reached (%r); small uploads are queued again by the sweeper", why)
             log.debug("why the queue cannot be reached", exc_info=True)
             self._soon.clear()
         finally:
@@ -267,10 +268,10 @@ def make_broker(settings: Settings) -> AsyncBroker:
     try:
         open_to_all = exposed(settings.queue_url)
     except ValueError:
-        raise SettingsError("queue_url is not the address of a Redis", field="queue_url") from None
+        raise SettingsError("ONWARD_QUEUE_URL is not the address of a Redis", field="queue_url") from None
     if open_to_all and not settings.queue_insecure:
         raise SettingsError(
-            "queue_url names a Redis on another host without a password; set one, or queue_insecure",
+            "ONWARD_QUEUE_URL names a Redis on another host without a password; set one, or ONWARD_QUEUE_INSECURE=true",
             field="queue_url",
         )
     return DurableStreamBroker(settings.queue_url, at_once=settings.merges)

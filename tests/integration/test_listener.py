@@ -29,7 +29,7 @@ def test_a_token_or_a_word_opens_the_server(allowed: dict[str, Any]) -> None:
 def test_a_port_in_use_is_said_plainly() -> None:
     with listen(Settings(host="localhost", port=0)) as listener:
         host, port = listener.getsockname()[:2]
-        with pytest.raises(SettingsError, match=f"{port}: Address already in use"):
+        with pytest.raises(SettingsError, match=rf"{port}: Address already in use\. .* --port \(ONWARD_PORT\)\.$"):
             listen(Settings(host=host, port=port))
 
 

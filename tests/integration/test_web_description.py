@@ -32,7 +32,7 @@ async def driver() -> AsyncIterator[Driver]:
 # -- probes and description ---------------------------------------------------------------------------
 
 
-async def test_probes_tell_what_can_be_done() -> None:
+async def test_probes_tell_what_can_be_done(caplog: pytest.LogCaptureFixture) -> None:
     async with running(application(Settings())) as driver:
         assert (await driver.send("GET", "/health")).json() == {"status": "ok"}
         assert (await driver.send("GET", "/ready")).json()["status"] == "ok"
@@ -46,6 +46,7 @@ async def test_probes_tell_what_can_be_done() -> None:
             "degraded",
         )
         assert b"password" not in answer.body
+    assert [r.getMessage() for r in caplog.records if r.name == "onward.web"] == ["not ready: queue: OSError"]
     async with running(application(Settings())) as driver:
 
         async def full() -> None:
@@ -56,7 +57,7 @@ async def test_probes_tell_what_can_be_done() -> None:
         assert (answer.status, answer.json()["checks"]["storage"]["status"]) == (503, "failed")
 
 
-async def test_a_disk_without_room_is_told_before_anybody_is_refused() -> None:
+async def test_a_disk_without_room_is_told_before_anybody_is_refused(caplog: pytest.LogCaptureFixture) -> None:
     async with running(application(Settings(min_free=5 << 20))) as driver:
         free = 5 << 20
 
@@ -69,6 +70,8 @@ async def test_a_disk_without_room_is_told_before_anybody_is_refused() -> None:
         reason = "no new upload has room: 5 MiB (min_free) are kept free beside what others were promised"
         assert answer.json()["checks"]["space"] == {"status": "degraded", "reason": reason}
         assert (await driver.send("PUT", "/upload/f-1", b"x")).status == 507, "and it is true"
+    said = [r.getMessage() for r in caplog.records if r.name == "onward.space"]
+    assert said == ["no room: uploads get 507; 5 MiB are free, 0 MiB promised to others, 5 MiB (min_free) are kept"]
     async with running(application(Settings(min_free=5 << 20))) as driver:
         free += 1
         engine_of(driver).storage.free = left  # type: ignore[method-assign]

@@ -119,7 +119,7 @@ def test_texts_become_values() -> None:
     ],
 )
 def test_a_value_that_is_not_allowed_names_its_setting(name: str, value: str) -> None:
-    with pytest.raises(SettingsError, match=name.lower()):
+    with pytest.raises(SettingsError, match=PREFIX + name):
         read({PREFIX + name: value})
 
 
@@ -132,11 +132,16 @@ def test_a_value_that_is_not_allowed_names_its_setting(name: str, value: str) ->
         ("DURABILITY", "always", "ack, complete, none"),
         ("ON_CONFLICT", "overwrite", "refuse, rename, replace"),
         ("WORKER", "perhaps", "true, false"),
+        ("QUEUE_URL", "http://queue", "redis://…, rediss://… or unix://…"),
+        ("UPLOAD_PATH", "upload/", "/path of a-z, 0-9, _ and -"),
+        ("PUBLIC_URL", "up.example", "http://host or https://host"),
     ],
 )
 def test_a_value_that_is_not_allowed_is_answered_with_those_that_are(name: str, value: str, words: str) -> None:
-    with pytest.raises(SettingsError, match=f"may only be {words}"):
+    flag = "--" + name.lower().replace("_", "-")
+    with pytest.raises(SettingsError) as caught:
         read({PREFIX + name: value})
+    assert caught.value.detail.startswith(f"ONWARD_{name} ({flag}) may only be {words}, not '{value}'")
 
 
 def test_a_template_of_names_may_have_what_it_documents() -> None:

@@ -426,7 +426,11 @@ class Engine:
         try:
             await self.jobs.finish_later(id)
         except Exception as error:
-            log.warning("the queue cannot be reached (%r); upload %s is queued again by the sweeper", error, id)
+            log.warning(
+                "the queue cannot be reached (%r); upload %s is queued again by the sweeper",
+                error.__cause__ or error,
+                id,
+            )
             log.debug("why the queue cannot be reached", exc_info=True)
 
 

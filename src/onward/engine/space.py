@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 
 import anyio
@@ -13,8 +14,13 @@ from onward.core.upload import Upload
 from onward.errors import NoSpace
 from onward.ports import Catalog, Due, Storage
 
+log = logging.getLogger("onward.space")
+
 FREE_FOR = 1.0
 """Seconds that a look at the free disk space is good for."""
+
+SAID_FOR = 60.0
+"""Seconds after which the log says again that there is no room."""
 
 MOST_WAITING = 1000
 """Sealed uploads that are counted; beyond that there are "so many or more"."""
@@ -44,6 +50,7 @@ class Space:
         self._free: tuple[float, int | None] = (-FREE_FOR, None)
         self._promised = (-FREE_FOR, 0)
         """Each with the time when it was looked at."""
+        self._said = -SAID_FOR
 
     async def need_for(self, upload: Upload, cmd: Store) -> None:
         """Raises ``NoSpace`` unless a body, or the length that it declares, fits."""
@@ -89,7 +96,17 @@ class Space:
             return
         others = 0 if promised else await self._promised_to_others(few=few)
         if free - others - size < self._floor:
+            self._say(free, others)
             raise NoSpace("the server has no room for this; what it has is safe, try again later")
+
+    def _say(self, free: int, others: int) -> None:
+        now = anyio.current_time()
+        if now - self._said >= SAID_FOR:
+            self._said = now
+            log.warning(
+                "no room: uploads get 507; %d MiB are free, %d MiB promised to others, %d MiB (min_free) are kept",
+                *(number >> 20 for number in (free, others, self._floor)),
+            )
 
     async def _promised_to_others(self, *, few: bool) -> int:
         now = anyio.current_time()

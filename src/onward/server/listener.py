@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
+import os
 import socket
 from typing import Final
 
@@ -34,7 +36,11 @@ def listen(settings: Settings) -> socket.socket:
     try:
         listener = socket.create_server((host, settings.port), family=family, backlog=BACKLOG)
     except OSError as error:
-        raise SettingsError(f"Cannot listen on {wanted}: {error.strerror}", field="port") from None
+        # `create_server` adds the address, in Python's words, to those of the system.
+        why = os.strerror(error.errno) if error.errno else str(error)
+        if error.errno == errno.EADDRINUSE:
+            why += ". End what listens there, or choose another with --port (ONWARD_PORT)."
+        raise SettingsError(f"Cannot listen on {wanted}: {why}", field="port") from None
     # Connections inherit it; asyncio sets it only for sockets that name their protocol, and this one does not.
     # Without it the body of an answer waits until the client's kernel confirms the head, for up to 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

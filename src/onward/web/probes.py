@@ -65,17 +65,17 @@ class Readiness:
     async def _checked(self) -> ReadyView:
         engine = self._site.engine
         checks = {
-            "storage": await _check(engine.storage.check, "failed"),
-            "journal": await _check(engine.journal.check, "failed"),
-            "space": await _check(engine.check_space, "degraded"),
-            "queue": await _check(engine.jobs.check, "degraded"),
+            "storage": await _check("storage", engine.storage.check, "failed"),
+            "journal": await _check("journal", engine.journal.check, "failed"),
+            "space": await _check("space", engine.check_space, "degraded"),
+            "queue": await _check("queue", engine.jobs.check, "degraded"),
         }
         found = {check.status for check in checks.values()}
         worst: Standing = "failed" if "failed" in found else "degraded" if "degraded" in found else "ok"
         return ReadyView(status=worst, checks=checks)
 
 
-async def _check(check: Callable[[], Awaitable[None]], otherwise: Standing) -> CheckView:
+async def _check(name: str, check: Callable[[], Awaitable[None]], otherwise: Standing) -> CheckView:
     with anyio.move_on_after(PATIENCE) as scope:
         try:
             await check()
@@ -83,7 +83,7 @@ async def _check(check: Callable[[], Awaitable[None]], otherwise: Standing) -> C
             return CheckView(status=otherwise, reason=error.detail)
         except Exception as error:  # noqa: BLE001 - whatever a backend's library raises
             # Probes come every few seconds: one line each, the whole story only for who looks for it.
-            log.warning("a readiness check failed: %s", type(error).__name__)
+            log.warning("not ready: %s: %s", name, type(error).__name__)
             log.debug("the failed check", exc_info=True)
             return CheckView(status=otherwise, reason="it cannot be reached")
     if scope.cancelled_caught:

@@ -23,8 +23,8 @@ AHEAD: Final = 2 * SIZE
 """The most that waits for one app before reading pauses."""
 SHARE: Final = SIZE // 2
 """The same where many bodies come at a time."""
-REST: Final = 5.0
-"""Seconds without a byte after which the buffers' memory is given back."""
+REST: Final = 30.0
+"""Seconds without a byte after which memory is given back: to have it anew costs the next bodies a third of their rate."""
 PATIENCE: Final = 0.1
 """Seconds that an app waits for a free buffer; then its bytes are copied."""
 

@@ -426,11 +426,8 @@ class Engine:
         try:
             await self.jobs.finish_later(id)
         except Exception as error:
-            log.warning(
-                "the queue cannot be reached (%r); upload %s is queued again by the sweeper",
-                error.__cause__ or error,
-                id,
-            )
+            why = error.__cause__ or error
+            log.warning("the queue cannot be reached (%r); upload %s is queued again by the sweeper", why, id)
             log.debug("why the queue cannot be reached", exc_info=True)
 
 

@@ -199,7 +199,7 @@ def load(
     Raises ``SettingsError`` for an unknown ``ONWARD_*`` name or a value that is not allowed.
     """
     texts: dict[str, Any] = {}
-    if dotenv is not None and dotenv.is_file():
+    if dotenv is not None:
         texts |= _named(_read_dotenv(dotenv))
     texts |= _named(os.environ if environ is None else environ)
     texts |= {name: value for name, value in (flags or {}).items() if value is not None}
@@ -273,7 +273,12 @@ def _named(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _read_dotenv(path: Path) -> dict[str, str]:
     found: dict[str, str] = {}
-    for number, raw in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    except (OSError, UnicodeDecodeError) as error:  # a directory that this user may not look into is one, too
+        why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise SettingsError(f"{path.absolute()} cannot be read as settings: {why}", field=str(path)) from None
+    for number, raw in enumerate(text.splitlines(), 1):
         line = raw.strip()
         if not line or line.startswith("#"):
             continue

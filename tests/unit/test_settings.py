@@ -241,3 +241,14 @@ def test_every_setting_is_an_option_that_says_the_same(command: str) -> None:
         assert option.help == meta.description
         assert f"--{name.replace('_', '-')}" in option.opts
         assert option.get_default(click.Context(command_line)) is None, "the settings have the default, not the flag"
+
+
+def test_a_dotenv_that_cannot_be_read_is_said_in_a_sentence(tmp_path: Path) -> None:
+    loop = tmp_path / ".env"
+    loop.mkdir()
+    (tmp_path / "broken").write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingsError, match="broken cannot be read as settings"):
+        load(environ={}, dotenv=tmp_path / "broken")
+    with pytest.raises(SettingsError, match=r"cannot be read as settings: File name too long"):
+        load(environ={}, dotenv=tmp_path / ("x" * 300))
+    assert load(environ={}, dotenv=loop) == Settings(), "a directory is no file of settings"

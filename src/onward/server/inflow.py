@@ -24,7 +24,7 @@ AHEAD: Final = 2 * SIZE
 SHARE: Final = SIZE // 2
 """The same where many bodies come at a time."""
 REST: Final = 30.0
-"""Seconds without a byte after which memory is given back: to have it anew costs the next bodies a third of their rate."""
+"""Seconds without a byte until memory is given back. To have it anew costs the next bodies a third of their rate."""
 PATIENCE: Final = 0.1
 """Seconds that an app waits for a free buffer; then its bytes are copied."""
 

@@ -43,6 +43,8 @@ def _doc(text: str, *, words: str = "", **bounds: Any) -> Meta:
     return Meta(description=text, extra={"words": words}, **bounds)
 
 
+_MAY_HOLD_SECRETS: Final = frozenset({"token", "queue_url"})
+"""Settings whose values are never repeated."""
 _PATH: Final[dict[str, Any]] = {"pattern": "^(/[a-z0-9_-]+)+$", "words": "/path of a-z, 0-9, _ and -"}
 
 
@@ -383,7 +385,8 @@ def _convert(texts: Mapping[str, Any]) -> Settings:
         if place is None:
             raise SettingsError(f"a setting is not allowed: {error}") from None
         name = place[1]
-        raise SettingsError(f"{called(name)} may only be {allowed(name)}, not {texts[name]!r}", field=name) from None
+        given = "" if name in _MAY_HOLD_SECRETS else f", not {texts[name]!r}"
+        raise SettingsError(f"{called(name)} may only be {allowed(name)}{given}", field=name) from None
     _check_together(settings, texts)
     return settings
 

@@ -256,7 +256,7 @@ async def test_faults_beyond_the_bounds_are_refused(folder: Path, body: bytes) -
 
 
 def test_each_process_would_have_faults_of_its_own() -> None:
-    with pytest.raises(SettingsError, match="workers to be 1"):
+    with pytest.raises(SettingsError, match="ONWARD_WORKERS=1"):
         load({"demo": "true", "workers": "2"}, {}, None)
 
 

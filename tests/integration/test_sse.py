@@ -186,6 +186,7 @@ def test_how_far_the_worker_is_can_be_seen(tmp_path: Path, monkeypatch: pytest.M
         status = client.get(f"/uploads/{id}").json()
         with Stream(f"{server.url}/uploads/{id}/events") as late:
             snapshot = late.wait_for("state").data
+        until(lambda: any(one.name == "verifying" and one.data["phase"] == "verifying" for one in everything.events))
         (tmp_path / "publish").touch()
         everything.wait_for("published")
     work = [event.data for event in everything.events if event.name == "verifying"]
